@@ -1,0 +1,19 @@
+// Package openapi holds the contract of Kort: kort.yaml, written by hand, and the settings that
+// turn it into gen/api and gen/client.
+//
+// It has no logic. What the contract cannot say in a schema it says in prose, and the server
+// checks it. The surprising decision: Go matters (x-go-type …) live in server.overlay.yaml and not
+// in the contract, so that it reads the same to every language; the contract embedded in gen/api is
+// the one with the overlay applied, KortYAML is the contract itself.
+package openapi
+
+import _ "embed"
+
+//go:generate go run github.com/oapi-codegen/oapi-codegen/v2/cmd/oapi-codegen -config server.yaml kort.yaml
+//go:generate go run github.com/oapi-codegen/oapi-codegen/v2/cmd/oapi-codegen -config client.yaml kort.yaml
+
+// KortYAML is the contract as it was written, in OpenAPI 3.0.3, ready to be served or parsed.
+// Callers must not change it.
+//
+//go:embed kort.yaml
+var KortYAML []byte
