@@ -1,0 +1,223 @@
+package ledger
+
+import (
+	"bytes"
+	"maps"
+	"slices"
+
+	"github.com/google/uuid"
+)
+
+// RefKey is a ref_id on a card object.
+type RefKey struct {
+	Card  uuid.UUID
+	RefID string
+}
+
+// Book is the in-memory working set of one batch of one account: the loaded
+// rows, and what the batch has made of them so far. It is not safe for concurrent
+// use, and is thrown away after the batch.
+type Book struct {
+	account string
+	now     Micros
+
+	cards       map[uuid.UUID]Card
+	live        map[string]uuid.UUID // card_id of a card that is not deleted
+	refs        map[RefKey]Transaction
+	parents     map[uuid.UUID]uuid.UUID // transaction → its card, whatever its type
+	holds       map[uuid.UUID]Hold
+	tokens      map[uuid.UUID]Token
+	tokenHashes map[string]uuid.UUID
+	tokenRefs   map[RefKey]uuid.UUID
+	offers      map[string]uuid.UUID // value that a new token of the batch may take → its card
+
+	made    changed // rows that the batch inserts
+	touched changed // rows that the batch updates
+	txns    []Transaction
+}
+
+// changed is a set of rows by id.
+type changed struct {
+	cards, holds, tokens map[uuid.UUID]bool
+}
+
+func newChanged() changed {
+	return changed{cards: map[uuid.UUID]bool{}, holds: map[uuid.UUID]bool{}, tokens: map[uuid.UUID]bool{}}
+}
+
+// NewBook opens an empty book for an account at a moment.
+func NewBook(account string, now Micros) *Book {
+	return &Book{
+		account: account, now: now,
+		cards: map[uuid.UUID]Card{}, live: map[string]uuid.UUID{},
+		refs: map[RefKey]Transaction{}, parents: map[uuid.UUID]uuid.UUID{}, holds: map[uuid.UUID]Hold{},
+		tokens: map[uuid.UUID]Token{}, tokenHashes: map[string]uuid.UUID{}, tokenRefs: map[RefKey]uuid.UUID{},
+		offers: map[string]uuid.UUID{}, made: newChanged(), touched: newChanged(),
+	}
+}
+
+// AddCard loads a card, which the caller holds locked.
+func (b *Book) AddCard(c Card) {
+	b.cards[c.ID] = c
+	if !c.Deleted() {
+		b.live[c.CardID] = c.ID
+	}
+}
+
+// AddTxn loads a transaction, so that its ref_id is known.
+func (b *Book) AddTxn(t Transaction) { b.refs[RefKey{t.Card, t.RefID}] = t }
+
+// AddParent loads which card a transaction belongs to.
+func (b *Book) AddParent(txn, card uuid.UUID) { b.parents[txn] = card }
+
+// AddHold loads the state of a pending transaction.
+func (b *Book) AddHold(h Hold) {
+	b.holds[h.ID] = h
+	b.parents[h.ID] = h.Card
+}
+
+// AddToken loads a token.
+func (b *Book) AddToken(t Token) {
+	b.tokens[t.ID] = t
+	b.tokenHashes[t.Hash] = t.ID
+	if t.RefID != "" {
+		b.tokenRefs[RefKey{t.Card, t.RefID}] = t.ID
+	}
+}
+
+// Refs tells which ref_ids an operation needs loaded, now that its card is: of
+// transactions, or of tokens. It reports false when it needs none. It has to be
+// asked for all operations of a batch in their order, before the first is posted,
+// and when cards and tokens are loaded: an operation may name, by a guess, a token
+// that an earlier one of the batch only makes.
+func (b *Book) Refs(op Operation) (key RefKey, token, needed bool) {
+	switch op := op.(type) {
+	case *Transact:
+		if card, _, found := b.locate(op); found {
+			return RefKey{card.ID, op.RefID}, false, true
+		}
+		if card, offered := b.offers[op.TokenHash]; offered {
+			return RefKey{card, op.RefID}, false, true
+		}
+	case *CreateToken:
+		if card, found := b.liveCard(op.CardID); found {
+			for i := range op.New.Candidates {
+				if hash := op.New.Candidates[i].Hash; b.offers[hash] == uuid.Nil {
+					b.offers[hash] = card.ID
+				}
+			}
+			return RefKey{card.ID, op.New.Token.RefID}, true, true
+		}
+	}
+	return RefKey{}, false, false
+}
+
+// Post decides an operation and applies it to the book. An error is a [*Refusal]
+// when a rule forbids the operation, else it wraps [ErrCorrupt]. In both cases the
+// book is as it was before, but for the failure counter of a PIN.
+func (b *Book) Post(op Operation) (Result, error) { return op.post(b) }
+
+// Changes lists the rows to write, in an order that does not depend on the order
+// of maps: cards, holds and tokens by id, transactions as they were made.
+type Changes struct {
+	NewCards, Cards   []Card
+	Txns              []Transaction
+	NewHolds, Holds   []Hold
+	NewTokens, Tokens []Token
+}
+
+// Empty tells whether there is nothing to write.
+func (c *Changes) Empty() bool {
+	return len(c.NewCards)+len(c.Cards)+len(c.Txns)+len(c.NewHolds)+len(c.Holds)+len(c.NewTokens)+len(c.Tokens) == 0
+}
+
+// Changes lists what the batch has changed so far.
+func (b *Book) Changes() Changes {
+	return Changes{
+		NewCards: pick(b.cards, b.made.cards, nil), Cards: pick(b.cards, b.touched.cards, b.made.cards),
+		Txns:     b.txns,
+		NewHolds: pick(b.holds, b.made.holds, nil), Holds: pick(b.holds, b.touched.holds, b.made.holds),
+		NewTokens: pick(b.tokens, b.made.tokens, nil), Tokens: pick(b.tokens, b.touched.tokens, b.made.tokens),
+	}
+}
+
+// pick lists the rows whose ids are in want and not in but, by id.
+func pick[T any](rows map[uuid.UUID]T, want, but map[uuid.UUID]bool) []T {
+	ids := slices.SortedFunc(maps.Keys(want), func(a, b uuid.UUID) int { return bytes.Compare(a[:], b[:]) })
+	picked := make([]T, 0, len(ids))
+	for _, id := range ids {
+		if !but[id] {
+			picked = append(picked, rows[id])
+		}
+	}
+	return picked
+}
+
+// liveCard finds a card that is not deleted by the retailer's id.
+func (b *Book) liveCard(cardID string) (Card, bool) {
+	id, found := b.live[cardID]
+	return b.cards[id], found
+}
+
+// locate finds the live card that a Transact names, and the token that named it.
+func (b *Book) locate(op *Transact) (Card, *Token, bool) {
+	switch op.address() {
+	case ByTransaction:
+		card, found := b.cards[b.parents[op.Parent]]
+		return card, nil, found && !card.Deleted()
+	case ByToken:
+		return b.cardOfToken(op.TokenHash)
+	default:
+		card, found := b.liveCard(op.CardID)
+		return card, nil, found
+	}
+}
+
+func (b *Book) cardOfToken(hash string) (Card, *Token, bool) {
+	token, found := b.tokens[b.tokenHashes[hash]]
+	if !found {
+		return Card{}, nil, false
+	}
+	card, found := b.cards[token.Card]
+	return card, &token, found && !card.Deleted()
+}
+
+func (b *Book) putCard(c Card) {
+	b.cards[c.ID] = c
+	b.touched.cards[c.ID] = true
+}
+
+func (b *Book) insertCard(c Card) {
+	b.AddCard(c)
+	b.made.cards[c.ID] = true
+}
+
+func (b *Book) insertToken(t Token) {
+	b.AddToken(t)
+	b.made.tokens[t.ID] = true
+}
+
+// extend gives a transaction its place in the card's history and projects it. On
+// an error nothing has changed. The card comes back for further changes; the
+// caller stores it.
+func (b *Book) extend(card Card, txn Transaction) (Card, Transaction, error) {
+	txn.Seq = card.Seq + 1
+	if card.Seq > 0 { // time never runs backwards within a card, whatever the clock does
+		txn.CreatedAt = max(txn.CreatedAt, card.LastTxnAt)
+	}
+	txn.Digest = Chain(card.Digest, b.account, &txn)
+	balance, err := Project(card.Balance, &txn)
+	if err != nil {
+		return card, txn, err
+	}
+	card.Balance, card.Seq, card.Digest, card.LastTxnAt = balance, txn.Seq, txn.Digest, txn.CreatedAt
+	return card, txn, nil
+}
+
+// record notes an extended card's new transaction for writing.
+func (b *Book) record(card Card, txn Transaction) {
+	b.putCard(card)
+	b.AddTxn(txn)
+	b.parents[txn.ID] = txn.Card
+	b.txns = append(b.txns, txn)
+}

@@ -1,0 +1,358 @@
+package ledger
+
+import (
+	"fmt"
+
+	"github.com/google/uuid"
+)
+
+// post implements Operation.
+func (op *Transact) post(b *Book) (Result, error) {
+	card, token, found := b.locate(op)
+	if !found {
+		return Result{}, refuse(CodeNotFound)
+	}
+	if was, found := b.refs[RefKey{card.ID, op.RefID}]; found {
+		return op.replay(card, token, was)
+	}
+	if token != nil && token.Expired(b.now) {
+		return Result{}, refuse(CodeNotFound)
+	}
+	card, err := b.tryPIN(card, op.PIN)
+	if err != nil {
+		return Result{}, err
+	}
+	state := State{Card: &card, Token: token}
+	if hold, found := b.holds[op.Parent]; found {
+		state.Hold = &hold
+	}
+	txn, refusal := Decide(b.now, state, op)
+	if refusal != nil {
+		return Result{}, refusal
+	}
+	return b.apply(state, txn)
+}
+
+// replay answers a request whose ref_id the card already knows.
+func (op *Transact) replay(card Card, token *Token, was Transaction) (Result, error) {
+	result := Result{Cards: []Card{card}, Txn: was}
+	if was.ID == op.ID { // our own row: the commit had succeeded without our knowing
+		return result, nil
+	}
+	var tokenID uuid.UUID
+	if token != nil {
+		tokenID = token.ID
+	}
+	if problems := conflicts(op, tokenID, &was); problems != nil {
+		return Result{}, refuse(CodeRefIDConflict, problems...)
+	}
+	result.Replayed = true
+	return result, nil
+}
+
+// apply writes a decided transaction and everything that follows from it.
+func (b *Book) apply(s State, txn Transaction) (Result, error) {
+	card, txn, err := b.extend(*s.Card, txn)
+	if err != nil {
+		return Result{}, err
+	}
+	switch {
+	case txn.Type == TypePending:
+		card.OpenHolds++
+		b.AddHold(OpenHold(&txn))
+		b.made.holds[txn.ID] = true
+	case txn.Address == ByTransaction:
+		hold, err := SettleHold(*s.Hold, &txn)
+		if err != nil {
+			return Result{}, err
+		}
+		if !hold.Open {
+			card.OpenHolds--
+		}
+		b.holds[hold.ID] = hold
+		b.touched.holds[hold.ID] = true
+	}
+	if s.Token != nil && s.Token.SingleUse {
+		spent := *s.Token
+		spent.SpentBy = txn.ID
+		b.tokens[spent.ID] = spent
+		b.touched.tokens[spent.ID] = true
+	}
+	b.record(card, txn)
+	return Result{Cards: []Card{card}, Txn: txn}, nil
+}
+
+// tryPIN applies a PIN attempt, and keeps the failure counter even when it refuses.
+func (b *Book) tryPIN(card Card, check PINCheck) (Card, error) {
+	pin, refusal := tryPIN(b.now, card.PIN, check.attempt(&card), check.Required)
+	if pin != card.PIN {
+		changed := *pin != *card.PIN
+		card.PIN = pin
+		if changed {
+			b.putCard(card)
+		}
+	}
+	if refusal != nil {
+		return card, refusal
+	}
+	return card, nil
+}
+
+// post implements Operation.
+func (op *CheckPIN) post(b *Book) (Result, error) {
+	card, token, found := b.cardOfToken(op.TokenHash)
+	if !found || token.Expired(b.now) {
+		return Result{}, refuse(CodeNotFound)
+	}
+	card, err := b.tryPIN(card, op.PIN)
+	if err != nil {
+		return Result{}, err
+	}
+	return Result{Cards: []Card{card}, Token: *token}, nil
+}
+
+// post implements Operation.
+func (op *RotatePIN) post(b *Book) (Result, error) {
+	card, found := b.liveCard(op.CardID)
+	if !found {
+		return Result{}, refuse(CodeNotFound)
+	}
+	if card.PIN == nil || card.PIN.ID != op.ID {
+		pin := op.PINFor(card.ID)
+		pin.ID = op.ID
+		card.PIN = &pin
+		b.putCard(card)
+	}
+	return Result{Cards: []Card{card}}, nil
+}
+
+// post implements Operation.
+func (op *CreateToken) post(b *Book) (Result, error) {
+	card, found := b.liveCard(op.CardID)
+	if !found {
+		return Result{}, refuse(CodeNotFound)
+	}
+	if id, found := b.tokenRefs[RefKey{card.ID, op.New.Token.RefID}]; found {
+		return op.replay(card, b.tokens[id])
+	}
+	token, choice, refusal := b.newToken(op.New, card.ID, nil)
+	if refusal != nil {
+		return Result{}, refusal
+	}
+	b.insertToken(token)
+	return Result{Cards: []Card{card}, Token: token, Choices: []int{choice}}, nil
+}
+
+func (op *CreateToken) replay(card Card, was Token) (Result, error) {
+	result := Result{Cards: []Card{card}, Token: was}
+	if was.ID == op.New.Token.ID {
+		result.Choices = []int{op.New.choiceOf(was.Hash)}
+		return result, nil
+	}
+	if problems := tokenConflicts(&op.New.Token, &was); problems != nil {
+		return Result{}, refuse(CodeRefIDConflict, problems...)
+	}
+	result.Replayed = true
+	return result, nil
+}
+
+// newToken completes a token with the first candidate that is neither known to
+// the account nor in taken.
+func (b *Book) newToken(n NewToken, card uuid.UUID, taken map[string]bool) (Token, int, *Refusal) {
+	for i, candidate := range n.Candidates {
+		if _, known := b.tokenHashes[candidate.Hash]; known || taken[candidate.Hash] {
+			continue
+		}
+		token := n.Token
+		token.Card, token.Hash, token.Masked, token.CreatedAt = card, candidate.Hash, candidate.Masked, b.now
+		if token.ExpiresIn > 0 {
+			expiry := b.now + Micros(token.ExpiresIn)*microsPerSecond
+			token.ExpiresAt = &expiry
+		}
+		return token, i, nil
+	}
+	return Token{}, 0, refuse(CodeTokenSpaceExhausted)
+}
+
+const microsPerSecond = 1_000_000
+
+// choiceOf finds the candidate with a hash.
+func (n *NewToken) choiceOf(hash string) int {
+	for i := range n.Candidates {
+		if n.Candidates[i].Hash == hash {
+			return i
+		}
+	}
+	return 0
+}
+
+// post implements Operation.
+func (op *DeleteCard) post(b *Book) (Result, error) {
+	if card, found := b.cards[op.decided]; found && card.DeletionID == op.ID {
+		return Result{Cards: []Card{card}}, nil
+	}
+	card, found := b.liveCard(op.CardID)
+	if !found {
+		return Result{}, refuse(CodeNotFound)
+	}
+	if card.OpenHolds > 0 {
+		return Result{}, refuse(CodeCardHasPending)
+	}
+	at := b.now
+	card.DeletedAt, card.DeletedBy, card.DeletionID = &at, op.By, op.ID
+	op.decided = card.ID
+	b.putCard(card)
+	delete(b.live, card.CardID)
+	return Result{Cards: []Card{card}}, nil
+}
+
+// post implements Operation.
+func (op *Activate) post(b *Book) (Result, error) {
+	card, found := b.liveCard(op.CardID)
+	switch {
+	case !found:
+		return Result{}, refuse(CodeNotFound)
+	case card.Activated && card.ActivationID == op.ID:
+		return Result{Cards: []Card{card}}, nil
+	case card.Activated:
+		return Result{}, refuse(CodeCardAlreadyActive)
+	case op.Amount < 0 || op.Amount > MaxAmount:
+		return Result{}, refuseAt(CodeInvalidRequest, "/amount", "must be between 0 and 9007199254740991")
+	}
+	return b.open(op.activated(card, b.now), op.ID, op.By)
+}
+
+// activated is the card as the activation leaves it, before its opening fund.
+func (op *Activate) activated(card Card, now Micros) Card {
+	card.Activated, card.ActivationID = true, op.ID
+	card.Amount, card.Currency = op.Amount, op.Currency
+	card.ActiveFrom = &now
+	if op.ActiveFrom != nil {
+		card.ActiveFrom = op.ActiveFrom
+	}
+	if op.ExpiresAt != nil {
+		card.ExpiresAt = op.ExpiresAt
+	}
+	for _, given := range []struct {
+		to   *string
+		from string
+	}{
+		{&card.CustomerID, op.CustomerID},
+		{&card.Name, op.Name},
+		{&card.OriginatedBy, op.OriginatedBy},
+		{&card.Metadata, op.Metadata},
+	} {
+		if given.from != "" {
+			*given.to = given.from
+		}
+	}
+	return card
+}
+
+// open posts the opening fund of a card, when there is an amount, and stores the card.
+func (b *Book) open(card Card, openingID uuid.UUID, by string) (Result, error) {
+	if card.Amount == 0 {
+		b.putCard(card)
+		return Result{Cards: []Card{card}}, nil
+	}
+	card, txn, err := b.extend(card, opening(openingID, b.now, &card, by))
+	if err != nil {
+		return Result{}, err
+	}
+	b.record(card, txn)
+	return Result{Cards: []Card{card}, Txn: txn}, nil
+}
+
+// post implements Operation.
+func (op *CreateCards) post(b *Book) (Result, error) {
+	if _, mine := b.cards[op.Cards[0].Card.ID]; mine {
+		return op.recall(b), nil
+	}
+	if refusal := op.check(b); refusal != nil {
+		return Result{}, refusal
+	}
+	tokens, choices, refusal := op.tokens(b)
+	if refusal != nil {
+		return Result{}, refusal
+	}
+	result := Result{Choices: choices}
+	for i := range op.Cards {
+		card := op.Cards[i].Card
+		card.CreatedAt = b.now
+		b.insertCard(card)
+		opened, err := b.open(card, op.Cards[i].OpeningID, card.CreatedBy)
+		if err != nil { // unreachable: the amount was checked and the card is new
+			return Result{}, fmt.Errorf("open card: %w", err)
+		}
+		result.Cards = append(result.Cards, opened.Cards[0])
+	}
+	for _, token := range tokens {
+		b.insertToken(token)
+	}
+	return result, nil
+}
+
+// recall answers for cards that an earlier attempt of this operation made.
+func (op *CreateCards) recall(b *Book) Result {
+	var result Result
+	for i := range op.Cards {
+		result.Cards = append(result.Cards, b.cards[op.Cards[i].Card.ID])
+		if n := op.Cards[i].Token; n != nil {
+			choice := 0
+			for j, candidate := range n.Candidates {
+				if b.tokenHashes[candidate.Hash] == n.Token.ID {
+					choice = j
+					break
+				}
+			}
+			result.Choices = append(result.Choices, choice)
+		}
+	}
+	return result
+}
+
+// check refuses amounts out of range, and card ids that are taken by a live card
+// or by an earlier card of the same list.
+func (op *CreateCards) check(b *Book) *Refusal {
+	var taken []Problem
+	seen := make(map[string]bool, len(op.Cards))
+	for i := range op.Cards {
+		card := &op.Cards[i].Card
+		if card.Amount < 0 || card.Amount > MaxAmount {
+			return refuseAt(CodeInvalidRequest, "/amount", "must be between 0 and 9007199254740991")
+		}
+		pointer := "/card_id"
+		if op.Batch {
+			pointer = fmt.Sprintf("/cards/%d/card_id", i)
+		}
+		if existing, found := b.live[card.CardID]; found {
+			taken = append(taken, Problem{Pointer: pointer, Reason: "is the id of another card", ExistingID: existing})
+		} else if seen[card.CardID] {
+			taken = append(taken, Problem{Pointer: pointer, Reason: "stands in the list twice"})
+		}
+		seen[card.CardID] = true
+	}
+	if taken != nil {
+		return refuse(CodeCardExists, taken...)
+	}
+	return nil
+}
+
+// tokens chooses the values of the new cards' tokens, all different.
+func (op *CreateCards) tokens(b *Book) ([]Token, []int, *Refusal) {
+	var tokens []Token
+	var choices []int
+	taken := make(map[string]bool)
+	for i := range op.Cards {
+		if op.Cards[i].Token == nil {
+			continue
+		}
+		token, choice, refusal := b.newToken(*op.Cards[i].Token, op.Cards[i].Card.ID, taken)
+		if refusal != nil {
+			return nil, nil, refusal
+		}
+		taken[token.Hash] = true
+		tokens, choices = append(tokens, token), append(choices, choice)
+	}
+	return tokens, choices, nil
+}
