@@ -1,0 +1,49 @@
+package repository
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/kortwallet/kort/pkg/ledger"
+)
+
+// ErrOtherDataKey means that the database's tokens and PINs were hashed under
+// another data key than the one given: none of them could be found again.
+var ErrOtherDataKey = errors.New("the database was written with another data key")
+
+// ClaimDataKey notes the fingerprint of the data key in a database that has none
+// yet, and else compares it. Two servers that start at once with different keys
+// cannot both succeed: the table is locked for the length of the check.
+func (s *Store) ClaimDataKey(ctx context.Context, keyID, fingerprint string, now ledger.Micros) error {
+	return s.Write(ctx, func(tx *Tx) error {
+		if s.dialect.postgres {
+			if _, err := tx.tx.ExecContext(ctx, "LOCK TABLE data_keys IN SHARE ROW EXCLUSIVE MODE"); err != nil {
+				return fmt.Errorf("lock data keys: %w", classify(err))
+			}
+		}
+		found, err := tx.tx.QueryContext(ctx, "SELECT key_id, fingerprint, created_at FROM data_keys")
+		if err != nil {
+			return fmt.Errorf("read data keys: %w", classify(err))
+		}
+		var rows []dataKeyRow
+		if err := s.write.ScanRows(ctx, found, &rows); err != nil {
+			return fmt.Errorf("read data keys: %w", classify(err))
+		}
+		if len(rows) > 0 {
+			return matchDataKey(rows, keyID, fingerprint)
+		}
+		_, err = tx.tx.ExecContext(ctx, s.dialect.placeholders(
+			"INSERT INTO data_keys (key_id, fingerprint, created_at) VALUES ($1, $2, $3)"), keyID, fingerprint, int64(now))
+		return classify(err)
+	})
+}
+
+func matchDataKey(rows []dataKeyRow, keyID, fingerprint string) error {
+	for i := range rows {
+		if rows[i].KeyID == keyID && rows[i].Fingerprint == fingerprint {
+			return nil
+		}
+	}
+	return ErrOtherDataKey
+}

@@ -1,0 +1,147 @@
+package repository
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+
+	"github.com/uptrace/bun/migrate"
+
+	"github.com/kortwallet/kort/db"
+)
+
+// migrationLock is the key of the advisory lock that lets one server migrate at a
+// time. PostgreSQL frees it when its connection ends, however it ends.
+const migrationLock = 0x6b6f7274 // "kort"
+
+// Migration is a step of the schema.
+type Migration struct {
+	Name    string
+	Applied bool
+}
+
+// Migrations lists the steps of the schema, in order, and which of them the
+// database has.
+func (s *Store) Migrations(ctx context.Context) ([]Migration, error) {
+	migrator, err := s.migrator()
+	if err != nil {
+		return nil, err
+	}
+	known, err := s.hasMigrations(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var applied map[string]bool
+	if known {
+		done, err := migrator.AppliedMigrations(ctx)
+		if err != nil {
+			return nil, fmt.Errorf("read applied migrations: %w", classify(err))
+		}
+		applied = make(map[string]bool, len(done))
+		for i := range done {
+			applied[done[i].Name] = true
+		}
+	}
+	all, err := s.migrations()
+	if err != nil {
+		return nil, err
+	}
+	var list []Migration
+	for _, m := range all.Sorted() {
+		list = append(list, Migration{Name: m.Name + "_" + m.Comment, Applied: applied[m.Name]})
+	}
+	return list, nil
+}
+
+// Pending tells how many steps the database lacks.
+func (s *Store) Pending(ctx context.Context) (int, error) {
+	list, err := s.Migrations(ctx)
+	pending := 0
+	for _, m := range list {
+		if !m.Applied {
+			pending++
+		}
+	}
+	return pending, err
+}
+
+// Migrate brings the schema up to date and returns the names of the steps it
+// took. Several servers may call it at once.
+func (s *Store) Migrate(ctx context.Context) (names []string, err error) {
+	unlock, err := s.lockMigrations(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, unlock()) }()
+	migrator, err := s.migrator()
+	if err != nil {
+		return nil, err
+	}
+	if err := migrator.Init(ctx); err != nil {
+		return nil, fmt.Errorf("prepare migrations: %w", classify(err))
+	}
+	group, err := migrator.Migrate(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("migrate: %w", classify(err))
+	}
+	for _, m := range group.Migrations {
+		names = append(names, m.Name+"_"+m.Comment)
+	}
+	return names, nil
+}
+
+// lockMigrations waits for other migrating servers. On SQLite a server has the
+// file to itself.
+func (s *Store) lockMigrations(ctx context.Context) (unlock func() error, err error) {
+	if !s.dialect.postgres {
+		return func() error { return nil }, nil
+	}
+	conn, err := s.read.DB.Conn(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("lock migrations: %w", classify(err))
+	}
+	if _, err := conn.ExecContext(ctx, fmt.Sprintf("SET lock_timeout = 0; SELECT pg_advisory_lock(%d)", migrationLock)); err != nil {
+		return nil, errors.Join(fmt.Errorf("lock migrations: %w", classify(err)), conn.Close())
+	}
+	return func() error {
+		_, err := conn.ExecContext(context.WithoutCancel(ctx),
+			fmt.Sprintf("SELECT pg_advisory_unlock(%d); RESET lock_timeout", migrationLock))
+		return errors.Join(classify(err), conn.Close())
+	}, nil
+}
+
+func (s *Store) migrator() (*migrate.Migrator, error) {
+	all, err := s.migrations()
+	if err != nil {
+		return nil, err
+	}
+	// Bun marks a step before it runs it, unless told otherwise: a step that failed
+	// half-way would count as done.
+	return migrate.NewMigrator(s.write, all, migrate.WithMarkAppliedOnSuccess(true)), nil
+}
+
+func (s *Store) migrations() (*migrate.Migrations, error) {
+	var files fs.FS = db.SQLite
+	if s.dialect.postgres {
+		files = db.Postgres
+	}
+	all := migrate.NewMigrations()
+	if err := all.Discover(files); err != nil {
+		return nil, fmt.Errorf("discover migrations: %w", err)
+	}
+	return all, nil
+}
+
+// hasMigrations tells whether a migration has ever run, without making its table.
+func (s *Store) hasMigrations(ctx context.Context) (bool, error) {
+	query := "SELECT count(*) FROM sqlite_master WHERE name = 'bun_migrations'"
+	if s.dialect.postgres {
+		query = "SELECT count(*) FROM information_schema.tables WHERE table_name = 'bun_migrations' AND table_schema = ANY (current_schemas(false))"
+	}
+	var count int
+	if err := s.read.NewRaw(query).Scan(ctx, &count); err != nil {
+		return false, fmt.Errorf("look for the schema: %w", classify(err))
+	}
+	return count > 0, nil
+}

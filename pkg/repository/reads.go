@@ -1,0 +1,86 @@
+package repository
+
+import (
+	"context"
+
+	"github.com/google/uuid"
+	"github.com/uptrace/bun"
+
+	"github.com/kortwallet/kort/pkg/ledger"
+)
+
+// Card finds a live card by the retailer's id, or returns [ErrNotFound].
+func (s *Store) Card(ctx context.Context, account, cardID string) (ledger.Card, error) {
+	return s.card(ctx, account, func(q *bun.SelectQuery) *bun.SelectQuery {
+		return q.Where("c.card_id = ?", cardID)
+	})
+}
+
+// CustomerCard finds a live card of a customer, or returns [ErrNotFound].
+func (s *Store) CustomerCard(ctx context.Context, account, customerID, cardID string) (ledger.Card, error) {
+	return s.card(ctx, account, func(q *bun.SelectQuery) *bun.SelectQuery {
+		return q.Where("c.card_id = ?", cardID).Where("c.customer_id = ?", customerID)
+	})
+}
+
+// CardByToken finds the live card of a token that has not expired, or returns
+// [ErrNotFound]. One query for all cases, so that an unknown, an expired and a
+// foreign token take the same time.
+func (s *Store) CardByToken(ctx context.Context, account, hash string, now ledger.Micros) (ledger.Card, error) {
+	return s.card(ctx, account, func(q *bun.SelectQuery) *bun.SelectQuery {
+		return q.Join("JOIN tokens AS k ON k.account_id = c.account_id AND k.card_object_id = c.id").
+			Where("k.account_id = ?", account).Where("k.hash = ?", hash).
+			Where("k.expires_at IS NULL OR k.expires_at > ?", int64(now))
+	})
+}
+
+func (s *Store) card(ctx context.Context, account string, where func(*bun.SelectQuery) *bun.SelectQuery) (ledger.Card, error) {
+	var row cardRow
+	query := s.read.NewSelect().Model(&row).
+		Where("c.account_id = ?", account).Where("c.deleted_at IS NULL").Apply(where)
+	if err := query.Scan(ctx); err != nil {
+		return ledger.Card{}, classify(err)
+	}
+	return row.card()
+}
+
+// Tokens lists a card's tokens that have not expired, oldest first.
+func (s *Store) Tokens(ctx context.Context, account string, card uuid.UUID, now ledger.Micros) ([]ledger.Token, error) {
+	var rows []tokenRow
+	err := s.read.NewSelect().Model(&rows).
+		Where("k.account_id = ?", account).Where("k.card_object_id = ?", card).
+		Where("k.expires_at IS NULL OR k.expires_at > ?", int64(now)).
+		Order("k.id").Scan(ctx)
+	if err != nil {
+		return nil, classify(err)
+	}
+	tokens := make([]ledger.Token, 0, len(rows))
+	for i := range rows {
+		tokens = append(tokens, rows[i].token())
+	}
+	return tokens, nil
+}
+
+// Transactions lists up to limit transactions of a card object after a seq, in
+// the order in which they happened. Nothing stays open in the database between
+// two calls.
+func (s *Store) Transactions(
+	ctx context.Context, account string, card uuid.UUID, afterSeq int64, limit int,
+) ([]ledger.Transaction, error) {
+	var rows []txnRow
+	err := s.read.NewSelect().Model(&rows).
+		Where("t.account_id = ?", account).Where("t.card_object_id = ?", card).Where("t.seq > ?", afterSeq).
+		Order("t.seq").Limit(int64(limit)).Scan(ctx)
+	if err != nil {
+		return nil, classify(err)
+	}
+	txns := make([]ledger.Transaction, 0, len(rows))
+	for i := range rows {
+		txn, err := rows[i].txn()
+		if err != nil {
+			return nil, err
+		}
+		txns = append(txns, txn)
+	}
+	return txns, nil
+}

@@ -1,0 +1,117 @@
+package repository
+
+import (
+	"github.com/google/uuid"
+	"github.com/uptrace/bun"
+)
+
+// cardRow is a row of cards.
+type cardRow struct {
+	bun.BaseModel `bun:"table:cards,alias:c"`
+
+	AccountID    string    `bun:"account_id,pk"`
+	ID           uuid.UUID `bun:"id,pk"`
+	CardID       string    `bun:"card_id"`
+	CustomerID   string    `bun:"customer_id,nullzero"`
+	Name         string    `bun:"name,nullzero"`
+	Type         string    `bun:"type"`
+	OriginatedBy string    `bun:"originated_by,nullzero"`
+	Metadata     string    `bun:"metadata,nullzero"`
+	CreatedAt    int64     `bun:"created_at"`
+	CreatedBy    string    `bun:"created_by"`
+
+	Amount       int64     `bun:"amount"`
+	Currency     string    `bun:"currency,nullzero"`
+	Activated    bool      `bun:"activated"`
+	ActivationID uuid.UUID `bun:"activation_id,nullzero"`
+	ActiveFrom   *int64    `bun:"active_from"`
+	ExpiresAt    *int64    `bun:"expires_at"`
+
+	AmountFunds    int64  `bun:"amount_funds"`
+	AmountDrawdown int64  `bun:"amount_drawdown"`
+	AmountPending  int64  `bun:"amount_pending"`
+	AmountReserved int64  `bun:"amount_reserved"`
+	OpenHolds      int64  `bun:"open_holds"`
+	Seq            int64  `bun:"seq"`
+	Digest         string `bun:"digest"`
+	LastTxnAt      int64  `bun:"last_txn_at"`
+
+	PINID          uuid.UUID `bun:"pin_id,nullzero"`
+	PINFormat      string    `bun:"pin_format,nullzero"`
+	PINHash        string    `bun:"pin_hash,nullzero"`
+	PINKeyID       string    `bun:"pin_key_id,nullzero"`
+	PINFailures    int64     `bun:"pin_failures"`
+	PINLockedUntil *int64    `bun:"pin_locked_until"`
+
+	DeletedAt  *int64    `bun:"deleted_at"`
+	DeletedBy  string    `bun:"deleted_by,nullzero"`
+	DeletionID uuid.UUID `bun:"deletion_id,nullzero"`
+
+	SearchText string `bun:"search_text"`
+}
+
+// txnRow is a row of transactions.
+type txnRow struct {
+	bun.BaseModel `bun:"table:transactions,alias:t"`
+
+	AccountID    string    `bun:"account_id,pk"`
+	ID           uuid.UUID `bun:"id,pk"`
+	CardObjectID uuid.UUID `bun:"card_object_id"`
+	Seq          int64     `bun:"seq"`
+	Type         string    `bun:"type"`
+	Amount       int64     `bun:"amount"`
+	Currency     string    `bun:"currency"`
+	RefID        string    `bun:"ref_id"`
+	ParentID     uuid.UUID `bun:"parent_id,nullzero"`
+	TokenID      uuid.UUID `bun:"token_id,nullzero"`
+	AddressedBy  string    `bun:"addressed_by"`
+	AmountGiven  bool      `bun:"amount_given"`
+	Metadata     string    `bun:"metadata,nullzero"`
+	OriginatedBy string    `bun:"originated_by,nullzero"`
+	CreatedAt    int64     `bun:"created_at"`
+	CreatedBy    string    `bun:"created_by"`
+	Digest       string    `bun:"digest"`
+}
+
+// holdRow is a row of holds.
+type holdRow struct {
+	bun.BaseModel `bun:"table:holds,alias:h"`
+
+	AccountID    string    `bun:"account_id,pk"`
+	ID           uuid.UUID `bun:"id,pk"`
+	CardObjectID uuid.UUID `bun:"card_object_id"`
+	Amount       int64     `bun:"amount"`
+	Locked       int64     `bun:"locked"`
+	Open         bool      `bun:"open"`
+}
+
+// tokenRow is a row of tokens.
+type tokenRow struct {
+	bun.BaseModel `bun:"table:tokens,alias:k"`
+
+	AccountID    string    `bun:"account_id,pk"`
+	ID           uuid.UUID `bun:"id,pk"`
+	CardObjectID uuid.UUID `bun:"card_object_id"`
+	RefID        string    `bun:"ref_id,nullzero"`
+	Hash         string    `bun:"hash"`
+	KeyID        string    `bun:"key_id"`
+	Masked       string    `bun:"masked"`
+	Format       string    `bun:"format,nullzero"`
+	Shape        string    `bun:"shape"`
+	ExpiresIn    int64     `bun:"expires_in,nullzero"`
+	ExpiresAt    *int64    `bun:"expires_at"`
+	SingleUse    bool      `bun:"single_use"`
+	SpentBy      uuid.UUID `bun:"spent_by,nullzero"`
+	Metadata     string    `bun:"metadata,nullzero"`
+	CreatedAt    int64     `bun:"created_at"`
+	CreatedBy    string    `bun:"created_by"`
+}
+
+// dataKeyRow is a row of data_keys.
+type dataKeyRow struct {
+	bun.BaseModel `bun:"table:data_keys,alias:d"`
+
+	KeyID       string `bun:"key_id,pk"`
+	Fingerprint string `bun:"fingerprint"`
+	CreatedAt   int64  `bun:"created_at"`
+}

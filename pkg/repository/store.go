@@ -1,0 +1,184 @@
+package repository
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"net/url"
+	"runtime"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/stdlib"
+	"github.com/uptrace/bun"
+	"github.com/uptrace/bun/dialect/pgdialect"
+	"github.com/uptrace/bun/dialect/sqlitedialect"
+	_ "modernc.org/sqlite" // the driver "sqlite"
+)
+
+const (
+	// busyTimeout is how long SQLite waits for a lock that another process holds.
+	busyTimeout = 5 * time.Second
+	// statementTimeout bounds each statement on PostgreSQL.
+	statementTimeout = 30 * time.Second
+	// lockTimeout bounds the wait for a row that another server has locked.
+	lockTimeout = 10 * time.Second
+	// idleInTxTimeout frees the locks of a server that stopped in the middle.
+	idleInTxTimeout = time.Minute
+	// defaultConns is the size of each pool when none is given.
+	defaultConns = 8
+)
+
+// Options say which database to open, and how.
+type Options struct {
+	// PostgresURL is a postgres:// URL. When it is empty, SQLitePath is used.
+	PostgresURL string
+	// SQLitePath is the path of the database file.
+	SQLitePath string
+	// Ephemeral gives up durability for speed: SQLite writes without syncing.
+	Ephemeral bool
+	// ReadOnly opens SQLite without the right to write.
+	ReadOnly bool
+	// ReadConns and WriteConns bound the pools; 0 means a sensible number. SQLite
+	// always has one writer.
+	ReadConns, WriteConns int
+	// Observe, when set, is shown the text of every statement.
+	Observe func(text string)
+}
+
+// Store is an open database. It is safe for concurrent use.
+type Store struct {
+	dialect dialect
+	read    *bun.DB
+	write   *bun.DB
+	texts   statements
+	observe func(string)
+}
+
+// Open connects to a database. It does not migrate it.
+func Open(ctx context.Context, o Options) (*Store, error) {
+	s := &Store{dialect: dialect{postgres: o.PostgresURL != ""}, observe: o.Observe}
+	var err error
+	if s.dialect.postgres {
+		err = s.openPostgres(o)
+	} else {
+		err = s.openSQLite(o)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if o.Observe != nil {
+		s.read.AddQueryHook(hook(o.Observe))
+		if s.write != s.read {
+			s.write.AddQueryHook(hook(o.Observe))
+		}
+	}
+	s.texts = s.statements()
+	if err := s.read.PingContext(ctx); err != nil {
+		return nil, errors.Join(fmt.Errorf("connect to the database: %w", classify(err)), s.Close())
+	}
+	return s, nil
+}
+
+// openPostgres uses one pool for reads and one for writes, so that a flood of
+// reads never keeps the write path waiting for a connection.
+func (s *Store) openPostgres(o Options) error {
+	config, err := pgx.ParseConfig(o.PostgresURL)
+	if err != nil {
+		return errors.New("the database URL is not a valid postgres:// URL") // pgx's own text may show the password
+	}
+	config.DefaultQueryExecMode = pgx.QueryExecModeSimpleProtocol
+	for name, value := range map[string]string{
+		"statement_timeout":                   milliseconds(statementTimeout),
+		"lock_timeout":                        milliseconds(lockTimeout),
+		"idle_in_transaction_session_timeout": milliseconds(idleInTxTimeout),
+		"application_name":                    "kort",
+	} {
+		if _, set := config.RuntimeParams[name]; !set {
+			config.RuntimeParams[name] = value
+		}
+	}
+	open := func(conns int) *bun.DB {
+		pool := stdlib.OpenDB(*config)
+		pool.SetMaxOpenConns(conns)
+		pool.SetMaxIdleConns(conns)
+		return bun.NewDB(pool, pgdialect.New(), bun.WithDiscardUnknownColumns())
+	}
+	s.read, s.write = open(orDefault(o.ReadConns, defaultConns)), open(orDefault(o.WriteConns, defaultConns))
+	return nil
+}
+
+// openSQLite sets everything in the DSN, so that each new connection has it: a
+// PRAGMA sent once would reach one connection of the pool only.
+//
+//   - WAL lets readers go on while the writer writes.
+//   - synchronous=FULL makes every commit durable; an ephemeral database has none.
+//   - The writer begins with BEGIN IMMEDIATE: a transaction that reads first and
+//     writes later could otherwise fail half-way, because another one wrote between.
+func (s *Store) openSQLite(o Options) error {
+	synchronous := "FULL"
+	if o.Ephemeral {
+		synchronous = "OFF"
+	}
+	common := url.Values{"_pragma": {
+		fmt.Sprintf("busy_timeout(%s)", milliseconds(busyTimeout)),
+		"journal_mode(WAL)",
+		fmt.Sprintf("synchronous(%s)", synchronous),
+	}}
+	open := func(conns int, more url.Values) (*bun.DB, error) {
+		values := url.Values{"_pragma": append(append([]string{}, common["_pragma"]...), more["_pragma"]...)}
+		for _, name := range []string{"_txlock", "mode"} {
+			if value := more.Get(name); value != "" {
+				values.Set(name, value)
+			}
+		}
+		dsn := (&url.URL{Scheme: "file", Opaque: (&url.URL{Path: o.SQLitePath}).EscapedPath(), RawQuery: values.Encode()}).String()
+		pool, err := sql.Open("sqlite", dsn)
+		if err != nil {
+			return nil, fmt.Errorf("open %s: %w", o.SQLitePath, err)
+		}
+		pool.SetMaxOpenConns(conns)
+		pool.SetMaxIdleConns(conns)
+		return bun.NewDB(pool, sqlitedialect.New(), bun.WithDiscardUnknownColumns()), nil
+	}
+	var err error
+	if s.write, err = open(1, url.Values{"_txlock": {"immediate"}}); err != nil {
+		return err
+	}
+	if !o.ReadOnly {
+		if err := s.write.Ping(); err != nil { // creates the file before a reader asks for it
+			return errors.Join(fmt.Errorf("open %s: %w", o.SQLitePath, classify(err)), s.write.Close())
+		}
+	}
+	s.read, err = open(orDefault(o.ReadConns, runtime.GOMAXPROCS(0)*2), url.Values{"_pragma": {"query_only(1)"}})
+	return err
+}
+
+// Postgres tells whether the store is on PostgreSQL.
+func (s *Store) Postgres() bool { return s.dialect.postgres }
+
+// Ping checks that the database answers.
+func (s *Store) Ping(ctx context.Context) error { return classify(s.read.PingContext(ctx)) }
+
+// Close releases the connections.
+func (s *Store) Close() error { return errors.Join(s.read.Close(), s.write.Close()) }
+
+func milliseconds(d time.Duration) string { return fmt.Sprint(d.Milliseconds()) }
+
+func orDefault(n, fallback int) int {
+	if n > 0 {
+		return n
+	}
+	return fallback
+}
+
+// hook shows Bun's statements to an observer.
+type hook func(text string)
+
+// BeforeQuery implements bun.QueryHook.
+func (h hook) BeforeQuery(ctx context.Context, _ *bun.QueryEvent) context.Context { return ctx }
+
+// AfterQuery implements bun.QueryHook.
+func (h hook) AfterQuery(_ context.Context, e *bun.QueryEvent) { h(strings.TrimSpace(e.Query)) }
