@@ -1,0 +1,187 @@
+package posting
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"runtime/debug"
+	"time"
+
+	"github.com/kortwallet/kort/pkg/ledger"
+	"github.com/kortwallet/kort/pkg/repository"
+)
+
+const (
+	// maxConflicts is how often a batch is decided anew because another server
+	// came first.
+	maxConflicts = 12
+	// maxOutages is how often a batch is tried while the database is unavailable.
+	maxOutages = 3
+	// backoff is the longest pause after the first failure; it doubles with each.
+	backoff = 10 * time.Millisecond
+	// maxBackoff bounds a pause.
+	maxBackoff = 500 * time.Millisecond
+)
+
+// group is the part of a batch that belongs to one account.
+type group struct {
+	account  string
+	requests []*request
+}
+
+// commit commits a batch and answers its callers. A failure that is nobody's
+// refusal and does not pass is isolated by committing each operation alone.
+func (p *Poster) commit(batch []group) {
+	err := p.commitWithRetries(&batch)
+	switch {
+	case err == nil:
+		answer(batch, nil)
+	case errors.Is(err, repository.ErrUnavailable):
+		p.o.Log.Error("the database is unavailable", "error", err)
+		answer(batch, err)
+	case errors.Is(err, repository.ErrConflict) && size(batch) == 1:
+		p.o.Log.Warn("other servers came first too often", "error", err)
+		answer(batch, ErrOverloaded)
+	case size(batch) > 1:
+		p.o.Log.Warn("a batch failed, its operations are tried one by one", "error", err, "operations", size(batch))
+		for _, g := range batch {
+			for _, r := range g.requests {
+				p.commit([]group{{account: g.account, requests: []*request{r}}})
+			}
+		}
+	case size(batch) == 1:
+		p.o.Log.Error("an operation failed", "error", err, "account", batch[0].account)
+		answer(batch, ErrInternal)
+	}
+}
+
+// commitWithRetries tries a batch until it is committed or the attempts are used
+// up. Operations that panic are answered and leave the batch.
+func (p *Poster) commitWithRetries(batch *[]group) error {
+	conflicts, outages := 0, 0
+	for {
+		err := p.attempt(*batch)
+		var panicked *panicError
+		switch {
+		case err == nil:
+			return nil
+		case errors.As(err, &panicked):
+			p.o.Log.Error("an operation panicked", "panic", panicked.value, "stack", string(panicked.stack))
+			*batch = without(*batch, panicked.request)
+			panicked.request.answer(ErrInternal)
+			continue
+		case errors.Is(err, repository.ErrConflict) && conflicts < maxConflicts:
+			conflicts++
+		case errors.Is(err, repository.ErrUnavailable) && outages < maxOutages:
+			outages++
+		default:
+			return err
+		}
+		pause(conflicts + outages)
+	}
+}
+
+// attempt loads, decides and writes a batch in one transaction. Callers are not
+// answered yet: until the commit returned, nothing has happened.
+//
+// The context is one that nobody cancels, so that no commit is cut in two; each
+// statement has its own time limit.
+func (p *Poster) attempt(batch []group) error {
+	if size(batch) == 0 {
+		return nil
+	}
+	ctx := context.Background()
+	return p.store.Write(ctx, func(tx *repository.Tx) error {
+		for _, g := range batch {
+			if err := p.post(ctx, tx, g); err != nil {
+				return fmt.Errorf("account %s: %w", g.account, err)
+			}
+		}
+		return nil
+	})
+}
+
+func (p *Poster) post(ctx context.Context, tx *repository.Tx, g group) error {
+	ops := make([]ledger.Operation, len(g.requests))
+	for i, r := range g.requests {
+		ops[i] = r.op
+	}
+	book := ledger.NewBook(g.account, p.o.Clock(g.account))
+	if err := tx.Load(ctx, g.account, book, ops); err != nil {
+		return err
+	}
+	for _, r := range g.requests {
+		if err := r.post(book); err != nil {
+			return err
+		}
+	}
+	return tx.Save(ctx, g.account, book.Changes())
+}
+
+// panicError reports an operation that panicked. What it did to the book is
+// unknown, so the book is thrown away with the transaction.
+type panicError struct {
+	request *request
+	value   any
+	stack   []byte
+}
+
+// Error implements error.
+func (e *panicError) Error() string { return "an operation panicked" }
+
+// post decides a request. A refusal is a result like any other; a corrupt history
+// is the request's own failure too, since the book is as it was.
+func (r *request) post(book *ledger.Book) (err error) {
+	defer func() {
+		if value := recover(); value != nil {
+			err = &panicError{request: r, value: value, stack: debug.Stack()}
+		}
+	}()
+	r.result, r.err = book.Post(r.op)
+	return nil
+}
+
+func (r *request) answer(err error) {
+	if err != nil {
+		r.result, r.err = ledger.Result{}, err
+	}
+	close(r.done)
+}
+
+func answer(batch []group, err error) {
+	for _, g := range batch {
+		for _, r := range g.requests {
+			r.answer(err)
+		}
+	}
+}
+
+func size(batch []group) int {
+	n := 0
+	for _, g := range batch {
+		n += len(g.requests)
+	}
+	return n
+}
+
+func without(batch []group, bad *request) []group {
+	var rest []group
+	for _, g := range batch {
+		kept := group{account: g.account}
+		for _, r := range g.requests {
+			if r != bad {
+				kept.requests = append(kept.requests, r)
+			}
+		}
+		rest = append(rest, kept)
+	}
+	return rest
+}
+
+// pause waits longer after each failure, and never as long as another server that
+// failed at the same moment.
+func pause(failures int) {
+	longest := min(backoff<<(failures-1), maxBackoff)
+	time.Sleep(rand.N(longest)) //nolint:gosec // a pause needs no secret
+}

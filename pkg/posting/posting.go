@@ -1,0 +1,220 @@
+// Package posting is the write path: it queues operations, commits them in
+// batches, and answers each caller after its commit.
+//
+// Purpose: group commit. A committer takes whatever queued up while the last
+// commit ran, so that a busy server shares one commit among many operations and
+// an idle one answers at once. There is no timer.
+//
+// Non-goals: rules (ledger) and SQL (repository).
+//
+// The surprising decision: an account is worked on by one committer at a time. A
+// batch belongs to one account, so one tenant's trouble stays with that tenant.
+// SQLite, where commits are what costs, lets the batches of several accounts share
+// one commit.
+package posting
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+
+	"github.com/kortwallet/kort/pkg/ledger"
+	"github.com/kortwallet/kort/pkg/repository"
+)
+
+// Defaults of Options.
+const (
+	// DefaultMaxBatch bounds the operations of one commit.
+	DefaultMaxBatch = 256
+	// DefaultMaxQueue bounds the operations that wait.
+	DefaultMaxQueue = 4096
+	// DefaultCommitters is how many batches PostgreSQL works on at once.
+	DefaultCommitters = 4
+)
+
+// ErrOverloaded answers an operation that was not accepted: the queue is full, or
+// the server is shutting down. Nothing has happened; try again later.
+var ErrOverloaded = errors.New("too many operations are waiting")
+
+// ErrInternal answers an operation whose posting failed for no reason that a
+// client could mend. The cause is logged.
+var ErrInternal = errors.New("posting failed")
+
+// Options tune a Poster. Zero values mean the defaults.
+type Options struct {
+	// Clock tells the moment at which an account's batch is decided.
+	Clock func(account string) ledger.Micros
+	// Log receives the causes of internal errors.
+	Log                            *slog.Logger
+	MaxBatch, MaxQueue, Committers int
+}
+
+// Poster accepts operations and commits them. It is safe for concurrent use.
+type Poster struct {
+	store *repository.Store
+	o     Options
+
+	mu      sync.Mutex
+	wake    *sync.Cond
+	queues  map[string]*queue
+	ready   []string // accounts with waiting operations that no committer works on
+	waiting int
+	closed  bool
+	workers sync.WaitGroup
+}
+
+// queue holds the waiting operations of an account.
+type queue struct {
+	requests []*request
+	busy     bool // a committer works on the account
+}
+
+// request is an operation on its way.
+type request struct {
+	account string
+	op      ledger.Operation
+	result  ledger.Result
+	err     error
+	done    chan struct{}
+}
+
+// New starts a poster on a store. Stop it with [Poster.Close].
+func New(store *repository.Store, o Options) *Poster {
+	o.MaxBatch = positive(o.MaxBatch, DefaultMaxBatch)
+	o.MaxQueue = positive(o.MaxQueue, DefaultMaxQueue)
+	o.Committers = positive(o.Committers, DefaultCommitters)
+	if o.Log == nil {
+		o.Log = slog.Default()
+	}
+	if !store.Postgres() {
+		o.Committers = 1
+	}
+	p := &Poster{store: store, o: o, queues: map[string]*queue{}}
+	p.wake = sync.NewCond(&p.mu)
+	for range o.Committers {
+		p.workers.Go(p.run)
+	}
+	return p
+}
+
+func positive(n, fallback int) int {
+	if n > 0 {
+		return n
+	}
+	return fallback
+}
+
+// Submit posts an operation and waits for its commit. The error is a
+// [*ledger.Refusal], [ErrOverloaded], [ErrInternal], or wraps
+// [repository.ErrUnavailable]; or the context's, when the caller stopped waiting:
+// then the operation goes on without it.
+func (p *Poster) Submit(ctx context.Context, account string, op ledger.Operation) (ledger.Result, error) {
+	r := &request{account: account, op: op, done: make(chan struct{})}
+	if !p.enqueue(r) {
+		return ledger.Result{}, ErrOverloaded
+	}
+	select {
+	case <-r.done:
+		return r.result, r.err
+	case <-ctx.Done():
+		return ledger.Result{}, ctx.Err()
+	}
+}
+
+func (p *Poster) enqueue(r *request) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.closed || p.waiting >= p.o.MaxQueue {
+		return false
+	}
+	q := p.queues[r.account]
+	if q == nil {
+		q = &queue{}
+		p.queues[r.account] = q
+	}
+	q.requests = append(q.requests, r)
+	p.waiting++
+	if !q.busy && len(q.requests) == 1 {
+		p.ready = append(p.ready, r.account)
+		p.wake.Signal()
+	}
+	return true
+}
+
+// Close stops accepting operations and waits until all accepted ones are
+// answered, or until the context ends.
+func (p *Poster) Close(ctx context.Context) error {
+	p.mu.Lock()
+	p.closed = true
+	p.wake.Broadcast()
+	p.mu.Unlock()
+
+	drained := make(chan struct{})
+	go func() {
+		p.workers.Wait()
+		close(drained)
+	}()
+	select {
+	case <-drained:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// run is a committer.
+func (p *Poster) run() {
+	for {
+		batch := p.take()
+		if batch == nil {
+			return
+		}
+		p.commit(batch)
+		p.release(batch)
+	}
+}
+
+// take waits for work and marks its accounts busy. It returns nil when the poster
+// is closed and nothing waits.
+func (p *Poster) take() []group {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for len(p.ready) == 0 {
+		if p.closed {
+			return nil
+		}
+		p.wake.Wait()
+	}
+	var batch []group
+	for room := p.o.MaxBatch; len(p.ready) > 0 && room > 0; {
+		account := p.ready[0]
+		p.ready = p.ready[1:]
+		q := p.queues[account]
+		n := min(room, len(q.requests))
+		batch = append(batch, group{account: account, requests: q.requests[:n:n]})
+		q.requests, q.busy = q.requests[n:], true
+		p.waiting -= n
+		room -= n
+		if p.store.Postgres() {
+			break
+		}
+	}
+	return batch
+}
+
+// release makes the accounts of a batch available again.
+func (p *Poster) release(batch []group) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, g := range batch {
+		q := p.queues[g.account]
+		q.busy = false
+		if len(q.requests) == 0 {
+			delete(p.queues, g.account)
+			continue
+		}
+		p.ready = append(p.ready, g.account)
+		p.wake.Signal()
+	}
+}
