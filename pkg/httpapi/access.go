@@ -1,0 +1,64 @@
+package httpapi
+
+import (
+	"context"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/kortwallet/kort/gen/api"
+	"github.com/kortwallet/kort/pkg/auth"
+)
+
+// principalKey finds the principal in a request's context.
+type principalKey struct{}
+
+func principalOf(ctx context.Context) auth.Principal {
+	p, _ := ctx.Value(principalKey{}).(auth.Principal)
+	return p
+}
+
+// authenticate verifies the access token, once per request.
+func (s *Server) authenticate(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		raw, err := auth.BearerToken(c.Request().Header)
+		if err != nil {
+			return &failure{code: api.ErrorCodeUnauthorized, cause: err}
+		}
+		ctx := c.Request().Context()
+		principal, err := s.c.Verifier.Verify(ctx, raw)
+		if err != nil {
+			f := failureOf(err)
+			if f.code == api.ErrorCodeInternal {
+				f = &failure{code: api.ErrorCodeUnauthorized, cause: err}
+			}
+			return f
+		}
+		c.SetRequest(c.Request().WithContext(context.WithValue(ctx, principalKey{}, principal)))
+		return next(c)
+	}
+}
+
+// authorise lets a principal through who has one of the operation's scopes, for
+// an account that the token was issued for. Whether the account exists, and what
+// is in it, plays no part.
+func (o *operation) authorise(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		principal := principalOf(c.Request().Context())
+		if !principal.HasScope(o.scopes...) || !principal.OpensAccount(c.Param("aid")) {
+			return fail(api.ErrorCodeForbidden)
+		}
+		if o.onlyUser(principal) {
+			customer, err := pathValue(c, c.Param("customer_id"))
+			if err != nil || customer != principal.Subject {
+				return fail(api.ErrorCodeForbidden)
+			}
+		}
+		return next(c)
+	}
+}
+
+// mayManage tells whether the principal may name cards directly and put money on
+// them, which the scope for transactions alone does not allow.
+func mayManage(ctx context.Context) bool {
+	return principalOf(ctx).HasScope(auth.ScopeAdmin, auth.ScopeWrite)
+}

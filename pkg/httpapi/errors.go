@@ -1,0 +1,200 @@
+package httpapi
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/labstack/echo/v4"
+
+	"github.com/kortwallet/kort/gen/api"
+	"github.com/kortwallet/kort/pkg/auth"
+	"github.com/kortwallet/kort/pkg/ledger"
+	"github.com/kortwallet/kort/pkg/posting"
+	"github.com/kortwallet/kort/pkg/repository"
+)
+
+// overloadRetry is what a client is told to wait when the server has too much to do.
+const overloadRetry = time.Second
+
+// problem is an item of an error's list.
+type problem = ledger.Problem
+
+// failure is an answer that is not a 200.
+type failure struct {
+	code       api.ErrorCode
+	problems   []problem
+	retryAfter time.Duration
+	cause      error // for the log; never for the client
+}
+
+// Error implements error.
+func (f *failure) Error() string { return string(f.code) }
+
+// Unwrap gives the log the cause.
+func (f *failure) Unwrap() error { return f.cause }
+
+func fail(code api.ErrorCode, problems ...problem) *failure {
+	return &failure{code: code, problems: problems}
+}
+
+func invalid(pointer, reason string) *failure {
+	return fail(api.ErrorCodeInvalidRequest, problem{Pointer: pointer, Reason: reason})
+}
+
+// answer is how an error code is sent.
+type answer struct {
+	status  int
+	message string
+}
+
+// answerFor is the table of error codes.
+func answerFor(code api.ErrorCode) answer {
+	switch code {
+	case api.ErrorCodeInvalidRequest:
+		return answer{http.StatusBadRequest, "The request is not valid."}
+	case api.ErrorCodeUnauthorized:
+		return answer{http.StatusUnauthorized, "There is no access token, or it cannot be trusted."}
+	case api.ErrorCodeForbidden:
+		return answer{http.StatusForbidden, "The access token does not open this."}
+	case api.ErrorCodeInvalidPin:
+		return answer{http.StatusForbidden, "The PIN is wrong, missing, or not expected."}
+	case api.ErrorCodeNotFound:
+		return answer{http.StatusNotFound, "There is no such thing."}
+	case api.ErrorCodeMethodNotAllowed:
+		return answer{http.StatusMethodNotAllowed, "The path exists, but not with this method."}
+	case api.ErrorCodeRequestTooLarge:
+		return answer{http.StatusRequestEntityTooLarge, "The body is larger than this operation takes."}
+	case api.ErrorCodeUnsupportedMediaType:
+		return answer{http.StatusUnsupportedMediaType, "The body must be sent as application/json."}
+	case api.ErrorCodePinLocked:
+		return answer{http.StatusTooManyRequests, "The PIN is locked after too many wrong ones."}
+	case api.ErrorCodeRateLimited:
+		return answer{http.StatusTooManyRequests, "Too many requests."}
+	case api.ErrorCodeOverloaded:
+		return answer{http.StatusServiceUnavailable, "The server cannot take this now. Try again later."}
+	case api.ErrorCodeInternal:
+		return answer{http.StatusInternalServerError, "Something went wrong inside. The request id finds it in the log."}
+	default:
+		return answer{http.StatusConflict, conflictMessage(code)}
+	}
+}
+
+// conflictMessage says what a 409 is about.
+func conflictMessage(code api.ErrorCode) string {
+	switch code {
+	case api.ErrorCodeCardExists:
+		return "A card with this card_id exists."
+	case api.ErrorCodeRefIDConflict:
+		return "The ref_id stands for another request."
+	case api.ErrorCodeCurrencyMismatch:
+		return "The card has another currency."
+	case api.ErrorCodeInsufficientFunds:
+		return "The card has less available than that."
+	case api.ErrorCodeCardExpired:
+		return "The card has expired."
+	case api.ErrorCodeCardNotActiveYet:
+		return "The card is not active yet."
+	case api.ErrorCodeCardInactive:
+		return "The card waits for its activation."
+	case api.ErrorCodeCardAlreadyActive:
+		return "The card is active already."
+	case api.ErrorCodeCardHasPending:
+		return "The card has an open pending transaction."
+	case api.ErrorCodeTokenUsed:
+		return "The token has had its transaction."
+	case api.ErrorCodeTokenSpaceExhausted:
+		return "No free token of this format was found. Ask for a longer one."
+	case api.ErrorCodeTransactionNotPending:
+		return "The transaction is not pending."
+	case api.ErrorCodeAmountExceedsReserved:
+		return "The pending transaction locks less than that."
+	case api.ErrorCodeAmountOverflow:
+		return "A figure of the card would become too large."
+	default:
+		return "The state of the card does not allow this."
+	}
+}
+
+// failureOf turns any error of a request into a failure.
+func failureOf(err error) *failure {
+	var f *failure
+	var refusal *ledger.Refusal
+	var he *echo.HTTPError
+	switch {
+	case errors.As(err, &f):
+		return f
+	case errors.As(err, &refusal):
+		return &failure{code: api.ErrorCode(refusal.Code), problems: refusal.Problems, retryAfter: refusal.RetryAfter}
+	case errors.Is(err, repository.ErrNotFound):
+		return fail(api.ErrorCodeNotFound)
+	case errors.Is(err, repository.ErrUnknownCursor):
+		return invalid("starting_after", "is not the id of an object of this list")
+	case errors.Is(err, posting.ErrOverloaded), errors.Is(err, repository.ErrUnavailable),
+		errors.Is(err, auth.ErrUnavailable), errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
+		return &failure{code: api.ErrorCodeOverloaded, retryAfter: overloadRetry, cause: err}
+	case errors.As(err, &he):
+		return failureOfEcho(he)
+	}
+	return &failure{code: api.ErrorCodeInternal, cause: err}
+}
+
+// failureOfEcho keeps the status of an error that Echo or the generated code made,
+// and drops its text, which may quote the request.
+func failureOfEcho(he *echo.HTTPError) *failure {
+	switch he.Code {
+	case http.StatusNotFound:
+		return fail(api.ErrorCodeNotFound)
+	case http.StatusMethodNotAllowed:
+		return fail(api.ErrorCodeMethodNotAllowed)
+	case http.StatusRequestEntityTooLarge:
+		return fail(api.ErrorCodeRequestTooLarge)
+	case http.StatusUnsupportedMediaType:
+		return fail(api.ErrorCodeUnsupportedMediaType)
+	case http.StatusBadRequest:
+		return fail(api.ErrorCodeInvalidRequest)
+	}
+	return &failure{code: api.ErrorCodeInternal, cause: fmt.Errorf("status %d", he.Code)}
+}
+
+// sendError is Echo's error handler: it answers, and logs what is our own fault.
+func (s *Server) sendError(err error, c echo.Context) {
+	f := failureOf(err)
+	a := answerFor(f.code)
+	if a.status >= http.StatusInternalServerError && !errors.Is(f.cause, context.Canceled) {
+		s.c.Log.Error("request failed", "request_id", requestID(c), "route", c.Path(), "code", f.code, "cause", f.cause)
+	}
+	if c.Response().Committed {
+		return
+	}
+	header := c.Response().Header()
+	if f.code == api.ErrorCodeUnauthorized {
+		header.Set(echo.HeaderWWWAuthenticate, "Bearer")
+	}
+	if f.retryAfter > 0 {
+		header.Set(echo.HeaderRetryAfter, strconv.Itoa(int(math.Ceil(f.retryAfter.Seconds()))))
+	}
+	if err := c.JSON(a.status, f.body(a.message)); err != nil {
+		s.c.Log.Warn("answer not sent", "request_id", requestID(c), "cause", err)
+	}
+}
+
+func (f *failure) body(message string) api.Error {
+	body := api.ErrorBody{Code: f.code, Message: message}
+	if len(f.problems) > 0 {
+		items := make([]api.ErrorItem, len(f.problems))
+		for i, p := range f.problems {
+			items[i] = api.ErrorItem{Pointer: p.Pointer, Reason: p.Reason}
+			if p.ExistingID != uuid.Nil {
+				items[i].ExistingID = &f.problems[i].ExistingID
+			}
+		}
+		body.Errors = &items
+	}
+	return api.Error{Error: body}
+}

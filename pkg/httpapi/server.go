@@ -1,0 +1,135 @@
+package httpapi
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"sync/atomic"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/labstack/echo/v4"
+
+	"github.com/kortwallet/kort/gen/api"
+	"github.com/kortwallet/kort/pkg/auth"
+	"github.com/kortwallet/kort/pkg/cardcode"
+	"github.com/kortwallet/kort/pkg/ledger"
+	"github.com/kortwallet/kort/pkg/posting"
+	"github.com/kortwallet/kort/pkg/repository"
+)
+
+const (
+	// requestTimeout bounds the work on one request, waiting for its commit included.
+	requestTimeout = 30 * time.Second
+	// readyTimeout bounds the look at the database for /readyz.
+	readyTimeout = 2 * time.Second
+)
+
+// Config is what a Server is made of.
+type Config struct {
+	Store    *repository.Store
+	Poster   *posting.Poster
+	Verifier *auth.Verifier
+	Keys     *auth.KeySource
+	DataKey  cardcode.Key
+	// Clock tells the moment at which an account's requests are judged.
+	Clock func(account string) ledger.Micros
+	// RequirePIN makes cards that have a PIN demand it beside a token.
+	RequirePIN bool
+	// RatePerSecond and RateBurst limit each principal; a rate of 0 does not.
+	RatePerSecond float64
+	RateBurst     int
+	// ValidateResponses checks each answer against the contract before it is sent.
+	ValidateResponses bool
+	Log               *slog.Logger
+}
+
+// Server serves the contract. It is an http.Handler, safe for concurrent use.
+type Server struct {
+	c        Config
+	echo     *echo.Echo
+	draining atomic.Bool
+}
+
+// New assembles a server. An error means that the embedded contract is broken.
+func New(c Config) (*Server, error) {
+	if c.Log == nil {
+		c.Log = slog.Default()
+	}
+	s := &Server{c: c, echo: echo.New()}
+	s.echo.HideBanner, s.echo.HidePort = true, true
+	s.echo.Binder = binder{}
+	s.echo.HTTPErrorHandler = s.sendError
+	s.echo.Use(s.identify, s.log, s.recover)
+
+	operations, err := operations()
+	if err != nil {
+		return nil, err
+	}
+	limits := newRateLimits(c.RatePerSecond, c.RateBurst)
+	chains := make(map[string][]echo.MiddlewareFunc, len(operations))
+	for id, o := range operations {
+		chain := []echo.MiddlewareFunc{o.declaredLength, s.authenticate, o.authorise, limits.limit, o.validate}
+		if c.ValidateResponses {
+			chain = append([]echo.MiddlewareFunc{o.checkResponse}, chain...)
+		}
+		chains[id] = chain
+	}
+	h := &handlers{Config: c}
+	api.RegisterHandlersWithOptions(s.echo, api.NewStrictHandler(h, nil), api.RegisterHandlersOptions{
+		BaseURL: basePath, OperationMiddlewares: chains,
+	})
+	s.echo.GET("/healthz", s.health)
+	s.echo.GET("/readyz", s.ready)
+	return s, nil
+}
+
+// ServeHTTP implements http.Handler.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	ctx, cancel := context.WithTimeout(r.Context(), requestTimeout)
+	defer cancel()
+	s.echo.ServeHTTP(w, r.WithContext(ctx))
+}
+
+// Drain makes /readyz answer 503 from now on, so that nobody sends new requests
+// while the accepted ones are finished.
+func (s *Server) Drain() { s.draining.Store(true) }
+
+// health tells that the process runs.
+func (s *Server) health(c echo.Context) error {
+	return c.JSON(http.StatusOK, map[string]string{"status": "ok"})
+}
+
+// ready tells whether requests can be served: the database answers, and there are
+// keys to verify tokens with.
+func (s *Server) ready(c echo.Context) error {
+	ctx, cancel := context.WithTimeout(c.Request().Context(), readyTimeout)
+	defer cancel()
+	switch {
+	case s.draining.Load():
+		return c.JSON(http.StatusServiceUnavailable, map[string]string{"status": "shutting down"})
+	case s.c.Store.Ping(ctx) != nil:
+		return c.JSON(http.StatusServiceUnavailable, map[string]string{"status": "the database does not answer"})
+	case s.c.Keys != nil && !s.c.Keys.Ready():
+		return c.JSON(http.StatusServiceUnavailable, map[string]string{"status": "no keys to verify tokens with"})
+	}
+	return c.JSON(http.StatusOK, map[string]string{"status": "ok"})
+}
+
+// handlers implements the generated interface. Each method translates a request
+// into an operation or a read, and the result into an answer.
+type handlers struct {
+	Config
+}
+
+var _ api.StrictServerInterface = (*handlers)(nil)
+
+// newID draws an object id: a UUIDv7, so that ids sort by creation.
+func newID() (uuid.UUID, error) {
+	id, err := uuid.NewV7()
+	if err != nil {
+		return id, fmt.Errorf("draw an id: %w", err)
+	}
+	return id, nil
+}
