@@ -22,6 +22,10 @@ const (
 	backoff = 10 * time.Millisecond
 	// maxBackoff bounds a pause.
 	maxBackoff = 500 * time.Millisecond
+	// attemptTimeout bounds one attempt where a network can swallow an answer. It is
+	// longer than the time limit of any statement, so that only a dead connection
+	// meets it; the outcome is unknown then, and the next attempt finds out.
+	attemptTimeout = 45 * time.Second
 )
 
 // group is the part of a batch that belongs to one account.
@@ -85,13 +89,18 @@ func (p *Poster) commitWithRetries(batch *[]group) error {
 // attempt loads, decides and writes a batch in one transaction. Callers are not
 // answered yet: until the commit returned, nothing has happened.
 //
-// The context is one that nobody cancels, so that no commit is cut in two; each
-// statement has its own time limit.
+// The context is nobody's but its own: no caller who leaves can cut a commit in
+// two.
 func (p *Poster) attempt(batch []group) error {
 	if size(batch) == 0 {
 		return nil
 	}
 	ctx := context.Background()
+	if p.store.Postgres() {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, attemptTimeout)
+		defer cancel()
+	}
 	return p.store.Write(ctx, func(tx *repository.Tx) error {
 		for _, g := range batch {
 			if err := p.post(ctx, tx, g); err != nil {

@@ -6,7 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"time"
 
@@ -25,6 +27,8 @@ const (
 	statementTimeout = 30 * time.Second
 	// lockTimeout bounds the wait for a row that another server has locked.
 	lockTimeout = 10 * time.Second
+	// connectTimeout bounds the wait for a connection that nobody answers.
+	connectTimeout = 10 * time.Second
 	// idleInTxTimeout frees the locks of a server that stopped in the middle.
 	idleInTxTimeout = time.Minute
 	// defaultConns is the size of each pool when none is given.
@@ -51,6 +55,7 @@ type Options struct {
 // Store is an open database. It is safe for concurrent use.
 type Store struct {
 	dialect dialect
+	path    string // of the SQLite file
 	read    *bun.DB
 	write   *bun.DB
 	texts   statements
@@ -89,6 +94,9 @@ func (s *Store) openPostgres(o Options) error {
 	if err != nil {
 		return errors.New("the database URL is not a valid postgres:// URL") // pgx's own text may show the password
 	}
+	if config.ConnectTimeout == 0 || config.ConnectTimeout > connectTimeout {
+		config.ConnectTimeout = connectTimeout
+	}
 	config.DefaultQueryExecMode = pgx.QueryExecModeSimpleProtocol
 	for name, value := range map[string]string{
 		"statement_timeout":                   milliseconds(statementTimeout),
@@ -118,42 +126,47 @@ func (s *Store) openPostgres(o Options) error {
 //   - The writer begins with BEGIN IMMEDIATE: a transaction that reads first and
 //     writes later could otherwise fail half-way, because another one wrote between.
 func (s *Store) openSQLite(o Options) error {
+	if o.SQLitePath == "" {
+		return errors.New("neither a database URL nor a database file was given")
+	}
+	path, err := filepath.Abs(o.SQLitePath) // so that no name is a host or ":memory:" to SQLite
+	if err != nil {
+		return fmt.Errorf("open %s: %w", o.SQLitePath, err)
+	}
+	s.path = path
 	synchronous := "FULL"
 	if o.Ephemeral {
 		synchronous = "OFF"
 	}
-	common := url.Values{"_pragma": {
+	pragmas := []string{
 		fmt.Sprintf("busy_timeout(%s)", milliseconds(busyTimeout)),
-		"journal_mode(WAL)",
 		fmt.Sprintf("synchronous(%s)", synchronous),
-	}}
-	open := func(conns int, more url.Values) (*bun.DB, error) {
-		values := url.Values{"_pragma": append(append([]string{}, common["_pragma"]...), more["_pragma"]...)}
-		for _, name := range []string{"_txlock", "mode"} {
-			if value := more.Get(name); value != "" {
-				values.Set(name, value)
-			}
-		}
-		dsn := (&url.URL{Scheme: "file", Opaque: (&url.URL{Path: o.SQLitePath}).EscapedPath(), RawQuery: values.Encode()}).String()
-		pool, err := sql.Open("sqlite", dsn)
-		if err != nil {
-			return nil, fmt.Errorf("open %s: %w", o.SQLitePath, err)
-		}
-		pool.SetMaxOpenConns(conns)
-		pool.SetMaxIdleConns(conns)
-		return bun.NewDB(pool, sqlitedialect.New(), bun.WithDiscardUnknownColumns()), nil
 	}
-	var err error
-	if s.write, err = open(1, url.Values{"_txlock": {"immediate"}}); err != nil {
+	writer := url.Values{"_txlock": {"immediate"}, "_pragma": append(slices.Clone(pragmas), "journal_mode(WAL)")}
+	reader := url.Values{"_pragma": append(slices.Clone(pragmas), "query_only(1)")}
+	if o.ReadOnly {
+		writer, reader = url.Values{"mode": {"ro"}, "_pragma": pragmas}, url.Values{"mode": {"ro"}, "_pragma": pragmas}
+	}
+	if s.write, err = openPool(path, writer, 1); err != nil {
 		return err
 	}
-	if !o.ReadOnly {
-		if err := s.write.Ping(); err != nil { // creates the file before a reader asks for it
-			return errors.Join(fmt.Errorf("open %s: %w", o.SQLitePath, classify(err)), s.write.Close())
-		}
+	if err := s.write.Ping(); err != nil { // creates the file before a reader asks for it
+		return errors.Join(fmt.Errorf("open %s: %w", o.SQLitePath, classify(err)), s.write.Close())
 	}
-	s.read, err = open(orDefault(o.ReadConns, runtime.GOMAXPROCS(0)*2), url.Values{"_pragma": {"query_only(1)"}})
+	s.read, err = openPool(path, reader, orDefault(o.ReadConns, runtime.GOMAXPROCS(0)*2))
 	return err
+}
+
+// openPool opens connections to a SQLite file, each with the same settings.
+func openPool(path string, settings url.Values, conns int) (*bun.DB, error) {
+	dsn := url.URL{Scheme: "file", Opaque: (&url.URL{Path: path}).EscapedPath(), RawQuery: settings.Encode()}
+	pool, err := sql.Open("sqlite", dsn.String())
+	if err != nil {
+		return nil, fmt.Errorf("open %s: %w", path, err)
+	}
+	pool.SetMaxOpenConns(conns)
+	pool.SetMaxIdleConns(conns)
+	return bun.NewDB(pool, sqlitedialect.New(), bun.WithDiscardUnknownColumns()), nil
 }
 
 // Postgres tells whether the store is on PostgreSQL.
