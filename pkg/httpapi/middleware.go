@@ -48,7 +48,7 @@ func (s *Server) log(next echo.HandlerFunc) echo.HandlerFunc {
 		response := c.Response()
 		attributes := []any{
 			"request_id", requestID(c), "method", c.Request().Method, "route", c.Path(),
-			"status", response.Status, "bytes", response.Size, "duration", time.Since(start),
+			"status", response.Status, "bytes", response.Size, "duration_us", time.Since(start).Microseconds(),
 		}
 		if principal := principalOf(c.Request().Context()); principal.Subject != "" {
 			attributes = append(attributes, "account", c.Param("aid"), "subject", principal.Subject)

@@ -262,7 +262,7 @@ func reasonOf(e *openapi3.SchemaError) string {
 	case "type":
 		return "must be of type " + strings.Join(s.Type.Slice(), " or ")
 	case "enum":
-		return "must be one of " + strings.Trim(fmt.Sprint(s.Enum), "[]")
+		return "must be one of " + strings.Join(enumOf(s), ", ")
 	case "minimum":
 		return "must be at least " + limit(s.Min)
 	case "maximum":
@@ -284,6 +284,15 @@ func reasonOf(e *openapi3.SchemaError) string {
 	default:
 		return "does not match the contract"
 	}
+}
+
+// enumOf lists the values that the contract allows.
+func enumOf(s *openapi3.Schema) []string {
+	values := make([]string, len(s.Enum))
+	for i, value := range s.Enum {
+		values[i] = fmt.Sprint(value)
+	}
+	return values
 }
 
 // limit writes a bound without exponent.
