@@ -53,33 +53,34 @@ type answer struct {
 	message string
 }
 
-// answerFor is the table of error codes.
+// answerFor is the table of error codes. The messages are those of the contract's
+// examples.
 func answerFor(code api.ErrorCode) answer {
 	switch code {
 	case api.ErrorCodeInvalidRequest:
 		return answer{http.StatusBadRequest, "The request is not valid."}
 	case api.ErrorCodeUnauthorized:
-		return answer{http.StatusUnauthorized, "There is no access token, or it cannot be trusted."}
+		return answer{http.StatusUnauthorized, "A valid access token is required."}
 	case api.ErrorCodeForbidden:
-		return answer{http.StatusForbidden, "The access token does not open this."}
+		return answer{http.StatusForbidden, "The access token does not allow this."}
 	case api.ErrorCodeInvalidPin:
-		return answer{http.StatusForbidden, "The PIN is wrong, missing, or not expected."}
+		return answer{http.StatusForbidden, "The PIN is missing or wrong."}
 	case api.ErrorCodeNotFound:
-		return answer{http.StatusNotFound, "There is no such thing."}
+		return answer{http.StatusNotFound, "Not found."}
 	case api.ErrorCodeMethodNotAllowed:
 		return answer{http.StatusMethodNotAllowed, "The path exists, but not with this method."}
 	case api.ErrorCodeRequestTooLarge:
-		return answer{http.StatusRequestEntityTooLarge, "The body is larger than this operation takes."}
+		return answer{http.StatusRequestEntityTooLarge, "The body is too large."}
 	case api.ErrorCodeUnsupportedMediaType:
-		return answer{http.StatusUnsupportedMediaType, "The body must be sent as application/json."}
+		return answer{http.StatusUnsupportedMediaType, "The body must be application/json."}
 	case api.ErrorCodePinLocked:
-		return answer{http.StatusTooManyRequests, "The PIN is locked after too many wrong ones."}
+		return answer{http.StatusTooManyRequests, "Too many wrong PINs; try again later."}
 	case api.ErrorCodeRateLimited:
-		return answer{http.StatusTooManyRequests, "Too many requests."}
+		return answer{http.StatusTooManyRequests, "Too many requests; try again later."}
 	case api.ErrorCodeOverloaded:
-		return answer{http.StatusServiceUnavailable, "The server cannot take this now. Try again later."}
+		return answer{http.StatusServiceUnavailable, "The server is overloaded; try again later."}
 	case api.ErrorCodeInternal:
-		return answer{http.StatusInternalServerError, "Something went wrong inside. The request id finds it in the log."}
+		return answer{http.StatusInternalServerError, "The server could not do this."}
 	default:
 		return answer{http.StatusConflict, conflictMessage(code)}
 	}
@@ -89,33 +90,33 @@ func answerFor(code api.ErrorCode) answer {
 func conflictMessage(code api.ErrorCode) string {
 	switch code {
 	case api.ErrorCodeCardExists:
-		return "A card with this card_id exists."
+		return "The account has a card with this card_id."
 	case api.ErrorCodeRefIDConflict:
-		return "The ref_id stands for another request."
+		return "The ref_id was used for a different request on this card."
 	case api.ErrorCodeCurrencyMismatch:
 		return "The card has another currency."
 	case api.ErrorCodeInsufficientFunds:
-		return "The card has less available than that."
+		return "The card does not have that much available."
 	case api.ErrorCodeCardExpired:
 		return "The card has expired."
 	case api.ErrorCodeCardNotActiveYet:
-		return "The card is not active yet."
+		return "The card cannot be drawn from yet."
 	case api.ErrorCodeCardInactive:
-		return "The card waits for its activation."
+		return "The card has not been activated."
 	case api.ErrorCodeCardAlreadyActive:
 		return "The card is active already."
 	case api.ErrorCodeCardHasPending:
 		return "The card has an open pending transaction."
 	case api.ErrorCodeTokenUsed:
-		return "The token has had its transaction."
+		return "The token was used for a transaction already."
 	case api.ErrorCodeTokenSpaceExhausted:
-		return "No free token of this format was found. Ask for a longer one."
+		return "No free token value was found; ask for a longer one."
 	case api.ErrorCodeTransactionNotPending:
-		return "The transaction is not pending."
+		return "The transaction is not an open pending transaction."
 	case api.ErrorCodeAmountExceedsReserved:
-		return "The pending transaction locks less than that."
+		return "The transaction locks less than this amount."
 	case api.ErrorCodeAmountOverflow:
-		return "A figure of the card would become too large."
+		return "The card cannot hold that much."
 	default:
 		return "The state of the card does not allow this."
 	}

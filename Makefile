@@ -1,0 +1,90 @@
+# Every job of the project is a target here; .ci/run and the GitHub workflow call
+# the same ones. Only Go and make are needed for run, build and test.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+# The tools that are not part of go.mod, pinned. `go run` builds each once and
+# keeps it in Go's build cache.
+GOLANGCI_LINT := go run -ldflags='-s -w' github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
+ACTIONLINT    := go run github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
+OASDIFF       := go run github.com/oasdiff/oasdiff@v1.36.0
+
+# One PostgreSQL for all test binaries; says at the end if there was none.
+WITH_POSTGRES := go run ./pkg/pgtest/withpostgres
+
+# What has goroutines of its own or is called from many.
+RACE_PACKAGES := ./pkg/posting/... ./pkg/repository/... ./pkg/httpapi/... ./pkg/auth/...
+
+# To be set on the command line: make test TESTFLAGS=-v, make run ARGS="--addr :9000".
+TESTFLAGS ?=
+FUZZTIME  ?= 30s
+ARGS      ?=
+
+.PHONY: help
+help: ## Show this list.
+	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  \033[1m%-15s\033[0m %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: run
+run: ## Serve the API on a local SQLite file, and print a token to try it with.
+	@go run ./cmd/kort serve --dev $(ARGS)
+
+.PHONY: build
+build: ## Build the static binary bin/kort.
+	@CGO_ENABLED=0 go build -trimpath -o bin/kort ./cmd/kort
+
+.PHONY: test
+test: ## Run all tests; those on PostgreSQL too where it is installed.
+	@$(WITH_POSTGRES) go test $(TESTFLAGS) ./...
+
+.PHONY: race
+race: ## Run the packages with concurrency under the race detector (needs a C compiler).
+	@$(WITH_POSTGRES) env CGO_ENABLED=1 go test -race $(TESTFLAGS) $(RACE_PACKAGES)
+
+.PHONY: fuzz
+fuzz: ## Fuzz every target for FUZZTIME (30s) each.
+	@.ci/fuzz $(FUZZTIME)
+
+.PHONY: bench
+bench: ## Measure requests per second and latencies on this machine.
+	@go run ./cmd/kort bench $(ARGS)
+
+.PHONY: generate
+generate: ## Generate everything that is generated (gen/ from openapi/, and more).
+	@go generate ./...
+
+.PHONY: generate-check
+generate-check: ## Generate, and fail if that changes anything.
+	@.ci/unchanged $(MAKE) --no-print-directory generate
+
+.PHONY: modules
+modules: ## Check that go.mod lists what is imported, and that the modules are what go.sum says.
+	@go mod tidy -diff
+	@go mod verify
+
+.PHONY: lint
+lint: ## Lint the Go code and the GitHub workflows.
+	@$(GOLANGCI_LINT) run
+	@$(ACTIONLINT)
+
+.PHONY: lint-tools
+lint-tools: ## Build the linters (a minute or two, the first time).
+	@$(GOLANGCI_LINT) version >/dev/null
+	@$(ACTIONLINT) -version >/dev/null
+
+.PHONY: lint-spec
+lint-spec: ## Lint openapi/kort.yaml with Redocly and Spectral (needs npm).
+	@npm ci --prefix openapi/lint --no-audit --no-fund --loglevel=error
+	@npm run --silent --prefix openapi/lint lint
+
+.PHONY: breaking
+breaking: ## Fail if openapi/kort.yaml breaks clients of the newest release.
+	@.ci/breaking $(OASDIFF)
+
+.PHONY: check
+check: modules generate-check lint-spec breaking lint test race ## Run everything that CI runs.
+
+.PHONY: clean
+clean: ## Remove what was built.
+	@rm -rf bin openapi/lint/node_modules

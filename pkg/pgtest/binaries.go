@@ -1,0 +1,108 @@
+package pgtest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"os/user"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"syscall"
+)
+
+// oldestMajor is the oldest PostgreSQL that Kort supports.
+const oldestMajor = 15
+
+// errNoBinaries is returned where no usable PostgreSQL is installed.
+var errNoBinaries = errors.New("postgres not found")
+
+var versionPattern = regexp.MustCompile(`PostgreSQL\) (\d+)`)
+
+// candidateDirs lists where initdb and pg_ctl may be: on the PATH, and where
+// Debian, Red Hat and Homebrew keep their versions side by side.
+func candidateDirs() []string {
+	dirs := filepath.SplitList(os.Getenv("PATH"))
+	for _, pattern := range []string{
+		"/usr/lib/postgresql/*/bin",
+		"/usr/pgsql-*/bin",
+		"/opt/homebrew/opt/postgresql@*/bin",
+		"/usr/local/opt/postgresql@*/bin",
+	} {
+		found, err := filepath.Glob(pattern)
+		if err != nil {
+			panic(err) // only a malformed pattern fails
+		}
+		dirs = append(dirs, found...)
+	}
+	return dirs
+}
+
+// findBinaries returns the directory with the newest PostgreSQL among dirs.
+func findBinaries(ctx context.Context, dirs []string) (string, error) {
+	newest, newestDir := 0, ""
+	for _, dir := range dirs {
+		major, err := majorVersion(ctx, dir)
+		if errors.Is(err, os.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return "", err
+		}
+		if major > newest {
+			newest, newestDir = major, dir
+		}
+	}
+	switch {
+	case newest == 0:
+		return "", errNoBinaries
+	case newest < oldestMajor:
+		return "", fmt.Errorf("%w: the newest one here is %d, which is older than %d", errNoBinaries, newest, oldestMajor)
+	}
+	return newestDir, nil
+}
+
+// majorVersion asks initdb for its version. The error is os.ErrNotExist where dir
+// does not hold the programs that a server needs.
+func majorVersion(ctx context.Context, dir string) (int, error) {
+	for _, program := range []string{"initdb", "pg_ctl", "postgres"} {
+		if _, err := os.Stat(filepath.Join(dir, program)); err != nil {
+			return 0, os.ErrNotExist
+		}
+	}
+	out, err := exec.CommandContext(ctx, filepath.Join(dir, "initdb"), "--version").Output()
+	if err != nil {
+		return 0, fmt.Errorf("ask %s/initdb for its version: %w", dir, err)
+	}
+	match := versionPattern.FindSubmatch(out)
+	if match == nil {
+		return 0, fmt.Errorf("ask %s/initdb for its version: unexpected answer", dir)
+	}
+	return strconv.Atoi(string(match[1]))
+}
+
+// serverCredential returns whom the server is to run as; nil means as ourselves.
+// PostgreSQL refuses to run as root.
+func serverCredential(euid int) (*syscall.Credential, error) {
+	if euid != 0 {
+		return nil, nil
+	}
+	for _, name := range []string{"postgres", "nobody"} {
+		account, err := user.Lookup(name)
+		if err != nil {
+			continue
+		}
+		uid, err := strconv.ParseUint(account.Uid, 10, 32)
+		if err != nil {
+			return nil, fmt.Errorf("read the user id of %s: %w", name, err)
+		}
+		gid, err := strconv.ParseUint(account.Gid, 10, 32)
+		if err != nil {
+			return nil, fmt.Errorf("read the group id of %s: %w", name, err)
+		}
+		return &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}, nil
+	}
+	return nil, errors.New("PostgreSQL refuses to run as root, and there is neither a user postgres nor nobody to run it as")
+}
