@@ -1,0 +1,275 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"slices"
+	"time"
+
+	"github.com/kortwallet/kort/pkg/auth"
+	"github.com/kortwallet/kort/pkg/cardcode"
+	"github.com/kortwallet/kort/pkg/config"
+	"github.com/kortwallet/kort/pkg/httpapi"
+	"github.com/kortwallet/kort/pkg/ledger"
+	"github.com/kortwallet/kort/pkg/posting"
+	"github.com/kortwallet/kort/pkg/repository"
+)
+
+// maxHeaderBytes bounds the header of a request; a token may have
+// auth.MaxTokenBytes of it.
+const maxHeaderBytes = 32 << 10
+
+// server is a running server: what it has opened, and how to close it again.
+type server struct {
+	settings config.Serve
+	log      *slog.Logger
+
+	listener   net.Listener
+	identity   identity
+	dataKey    cardcode.Key
+	signingKey *auth.LocalKey // of a development server only
+	keys       *auth.KeySource
+	store      *repository.Store
+	poster     *posting.Poster
+
+	// failed receives the error that ended serving before stop did.
+	failed chan error
+	// undo holds how to close what is open, in the order in which it was opened.
+	undo []func(context.Context) error
+}
+
+// startServer starts to serve. After an error everything is closed again.
+func startServer(ctx context.Context, settings config.Serve, log *slog.Logger) (*server, error) {
+	s := &server{settings: settings, log: log, failed: make(chan error, 1)}
+	for _, step := range []func(context.Context) error{
+		s.takeDirectory, s.listen, s.openDataKey, s.openKeys, s.openStore, s.claimDataKey, s.openPoster, s.remember, s.serve,
+	} {
+		if err := step(ctx); err != nil {
+			return nil, stopped(ctx, s, err)
+		}
+	}
+	return s, nil
+}
+
+// stopped stops a server, with its own deadline, as ctx is what has just ended.
+func stopped(ctx context.Context, s *server, cause error) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.settings.DrainDelay+s.settings.ShutdownTimeout)
+	defer cancel()
+	return errors.Join(cause, s.stop(ctx))
+}
+
+// stop finishes what was accepted and closes everything.
+func (s *server) stop(ctx context.Context) error {
+	var failures []error
+	for _, undo := range slices.Backward(s.undo) {
+		failures = append(failures, undo(ctx))
+	}
+	s.undo = nil
+	return errors.Join(failures...)
+}
+
+// onStop notes how to undo a step.
+func (s *server) onStop(undo func(context.Context) error) { s.undo = append(s.undo, undo) }
+
+// takeDirectory keeps the data directory to this server, if the database is in it.
+func (s *server) takeDirectory(context.Context) error {
+	dir := dataDir(s.settings.DataDir)
+	if s.settings.Dev {
+		if err := dir.create(); err != nil {
+			return err
+		}
+	}
+	if s.settings.Postgres() {
+		return nil
+	}
+	if err := dir.exist(); err != nil {
+		return err
+	}
+	unlock, err := dir.lock()
+	if err != nil {
+		return err
+	}
+	s.onStop(func(context.Context) error { return unlock() })
+	return nil
+}
+
+// listen comes before anything is created, so that a port that is taken leaves no
+// traces; and the port is part of what a development server is called.
+func (s *server) listen(ctx context.Context) error {
+	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", s.settings.Addr)
+	if err != nil {
+		return fmt.Errorf("%s: %w", config.Name("addr"), err)
+	}
+	s.listener = listener
+	s.onStop(func(context.Context) error {
+		if err := listener.Close(); !errors.Is(err, net.ErrClosed) { // the HTTP server has closed it, if it came that far
+			return err
+		}
+		return nil
+	})
+	publicURL := s.settings.BaseURL(listener.Addr().(*net.TCPAddr).Port)
+	s.identity = identity{
+		PublicURL: publicURL, Issuer: s.settings.Issuer, AudienceBases: s.settings.Audiences(publicURL),
+	}
+	return nil
+}
+
+func (s *server) openDataKey(context.Context) (err error) {
+	s.dataKey, err = loadDataKey(s.settings)
+	return err
+}
+
+// openKeys finds out whose tokens to accept: the issuer's, or a development server's
+// own.
+func (s *server) openKeys(context.Context) (err error) {
+	if s.settings.Dev {
+		err = s.openLocalKeys()
+	} else {
+		s.keys, err = openKeySource(s.settings.Identity, s.log)
+	}
+	if err != nil {
+		return err
+	}
+	s.onStop(func(context.Context) error {
+		s.keys.Close()
+		return nil
+	})
+	return nil
+}
+
+func (s *server) openLocalKeys() (err error) {
+	dir := dataDir(s.settings.DataDir)
+	if s.signingKey, err = auth.OpenLocalKey(dir.signingKeyFile()); err != nil {
+		return fmt.Errorf("signing key: %w", err)
+	}
+	if s.keys, err = localKeySource(s.signingKey); err != nil {
+		return err
+	}
+	if s.identity.Issuer == "" {
+		s.identity.Issuer = s.identity.PublicURL
+	}
+	return nil
+}
+
+// openStore brings an embedded database up to date. A PostgreSQL may serve others,
+// so its schema changes when somebody says so.
+func (s *server) openStore(ctx context.Context) error {
+	if !s.settings.Postgres() {
+		if err := createDatabase(s.settings.SQLiteFile()); err != nil {
+			return err
+		}
+	}
+	store, err := repository.Open(ctx, repository.Options{
+		PostgresURL: s.settings.DatabaseURL.Reveal(),
+		SQLitePath:  s.settings.SQLiteFile(),
+		ReadConns:   s.settings.ReadConns,
+		WriteConns:  s.settings.WriteConns,
+	})
+	if err != nil {
+		return fmt.Errorf("open the database: %w", err)
+	}
+	s.store = store
+	s.onStop(func(context.Context) error { return store.Close() })
+	if store.Postgres() && !s.settings.Migrate {
+		if err := requireSchema(ctx, store); err != nil {
+			return fmt.Errorf("%w, or start with %s", err, config.Name("migrate"))
+		}
+		return nil
+	}
+	steps, err := store.Migrate(ctx)
+	if err != nil {
+		return err
+	}
+	if len(steps) > 0 {
+		s.log.Info("schema brought up to date", "steps", steps)
+	}
+	return nil
+}
+
+func (s *server) claimDataKey(ctx context.Context) error {
+	err := s.store.ClaimDataKey(ctx, s.dataKey.ID(), s.dataKey.Fingerprint(), ledger.MicrosOf(time.Now()))
+	if errors.Is(err, repository.ErrOtherDataKey) {
+		return fmt.Errorf("%w: with this one none of its tokens and PINs would be found. Give the key it was written with, in %s or %s",
+			err, config.Name("data-key-file"), config.EnvDataKey)
+	}
+	if err != nil {
+		return fmt.Errorf("claim the data key: %w", err)
+	}
+	return nil
+}
+
+func (s *server) openPoster(context.Context) error {
+	s.poster = posting.New(s.store, posting.Options{
+		Clock: clock, Log: s.log,
+		MaxBatch: s.settings.MaxBatch, MaxQueue: s.settings.MaxQueue, Committers: s.settings.Committers,
+	})
+	s.onStop(s.poster.Close)
+	return nil
+}
+
+// remember tells `kort token` for whom to mint, now that nothing else can fail.
+func (s *server) remember(context.Context) error {
+	if !s.settings.Dev {
+		return nil
+	}
+	return dataDir(s.settings.DataDir).rememberIdentity(s.identity)
+}
+
+// serve answers requests from now on, until it is undone.
+func (s *server) serve(context.Context) error {
+	verifier, err := auth.NewVerifier(auth.VerifierConfig{
+		Issuer: s.identity.Issuer, AudienceBases: s.identity.AudienceBases, Keys: s.keys, Now: time.Now,
+	})
+	if err != nil {
+		return err
+	}
+	edge, err := httpapi.New(httpapi.Config{
+		Store: s.store, Poster: s.poster, Verifier: verifier, Keys: s.keys, DataKey: s.dataKey, Clock: clock,
+		RequirePIN: s.settings.RequirePIN, RatePerSecond: s.settings.RatePerSecond, RateBurst: s.settings.RateBurst,
+		ValidateResponses: s.settings.ValidateResponses, Log: s.log,
+	})
+	if err != nil {
+		return err
+	}
+	web := &http.Server{
+		Handler:           edge,
+		ReadHeaderTimeout: s.settings.ReadHeaderTimeout,
+		ReadTimeout:       s.settings.ReadTimeout,
+		WriteTimeout:      s.settings.WriteTimeout,
+		IdleTimeout:       s.settings.IdleTimeout,
+		MaxHeaderBytes:    maxHeaderBytes,
+		ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelWarn),
+	}
+	go func() {
+		if err := web.Serve(s.listener); !errors.Is(err, http.ErrServerClosed) {
+			s.failed <- err
+		}
+	}()
+	s.onStop(func(ctx context.Context) error { return s.drain(ctx, edge, web) })
+	s.log.Info("listening", "addr", s.listener.Addr().String(), "public_url", s.identity.PublicURL, "postgres", s.store.Postgres())
+	return nil
+}
+
+// drain stops accepting requests and waits for those that were accepted. Whoever
+// sends requests here is told first, and given time to notice.
+func (s *server) drain(ctx context.Context, edge *httpapi.Server, web *http.Server) error {
+	edge.Drain()
+	if delay := s.settings.DrainDelay; delay > 0 {
+		s.log.Info("draining", "delay", delay.String())
+		select {
+		case <-time.After(delay):
+		case <-ctx.Done():
+		}
+	}
+	if err := web.Shutdown(ctx); err != nil {
+		return errors.Join(fmt.Errorf("finish requests within %s: %w", config.Name("shutdown-timeout"), err), web.Close())
+	}
+	return nil
+}
+
+// clock is the time of every account.
+func clock(string) ledger.Micros { return ledger.MicrosOf(time.Now()) }

@@ -1,0 +1,215 @@
+package config
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+)
+
+// complete returns settings of a server that lack nothing.
+func complete() Serve {
+	return Serve{
+		Database: Database{Directory: Directory{DataDir: "data"}},
+		Listen: Listen{
+			Addr: "localhost:8080", PublicURL: "https://cards.example.com",
+			ReadHeaderTimeout: time.Second, ReadTimeout: time.Second, WriteTimeout: time.Second,
+			IdleTimeout: time.Second, ShutdownTimeout: time.Second,
+		},
+		Identity:  Identity{Issuer: "https://issuer.example.com/", JWKS: "keys.json"},
+		Secrets:   Secrets{DataKeyFile: "data-key"},
+		Rules:     Rules{RateBurst: 1},
+		WritePath: WritePath{MaxQueue: 1, MaxBatch: 1, Committers: 1},
+	}
+}
+
+func TestServeValidate(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name   string
+		change func(*Serve)
+		want   string // the flag or variable at fault; empty for none
+	}{
+		{"complete", func(*Serve) {}, ""},
+		{"no issuer", func(s *Serve) { s.Issuer = "" }, "--issuer (KORT_ISSUER)"},
+		{"no keys", func(s *Serve) { s.JWKS = "" }, "--jwks (KORT_JWKS)"},
+		{"no public URL", func(s *Serve) { s.PublicURL = "" }, "--public-url (KORT_PUBLIC_URL)"},
+		{"an audience in place of the public URL", func(s *Serve) {
+			s.PublicURL, s.AudienceBases = "", []string{"https://api.example.com"}
+		}, ""},
+		{"no data key", func(s *Serve) { s.DataKeyFile = "" }, "--data-key-file (KORT_DATA_KEY_FILE)"},
+		{"the data key in the environment", func(s *Serve) { s.DataKeyFile, s.DataKey = "", "k" }, ""},
+		{"two data keys", func(s *Serve) { s.DataKey = "k" }, "KORT_DATA_KEY:"},
+		{"no data directory", func(s *Serve) { s.DataDir = "" }, "--data-dir"},
+
+		{"dev needs nothing", func(s *Serve) {
+			s.Dev, s.Issuer, s.JWKS, s.PublicURL, s.DataKeyFile = true, "", "", "", ""
+		}, ""},
+		{"dev has keys of its own", func(s *Serve) { s.Dev = true }, "--jwks"},
+
+		{"keys over https", func(s *Serve) { s.JWKS = "https://issuer.example.com/keys" }, ""},
+		{"keys over http", func(s *Serve) { s.JWKS = "http://issuer.example.com/keys" }, "--jwks"},
+		{"keys over http on this machine", func(s *Serve) { s.JWKS = "http://localhost:9000/keys" }, ""},
+		{"keys over http on 127.0.0.1", func(s *Serve) { s.JWKS = "http://127.0.0.1:9000/keys" }, ""},
+		{"keys over http on ::1", func(s *Serve) { s.JWKS = "http://[::1]:9000/keys" }, ""},
+		{"keys on a name that starts alike", func(s *Serve) { s.JWKS = "http://localhost.example.com/keys" }, "--jwks"},
+		{"keys over ftp", func(s *Serve) { s.JWKS = "ftp://issuer.example.com/keys" }, "--jwks"},
+		{"keys without a host", func(s *Serve) { s.JWKS = "https:///keys" }, "--jwks"},
+
+		{"a PostgreSQL", func(s *Serve) { s.DatabaseURL = "postgres://kort:pw@db/kort" }, ""},
+		{"a PostgreSQL by its long name", func(s *Serve) { s.DatabaseURL = "postgresql://db/kort" }, ""},
+		{"another database", func(s *Serve) { s.DatabaseURL = "mysql://db/kort" }, "--database-url"},
+		{"no URL", func(s *Serve) { s.DatabaseURL = "host=db password=pw" }, "--database-url"},
+
+		{"any address", func(s *Serve) { s.Addr = ":8080" }, ""},
+		{"any free port", func(s *Serve) { s.Addr = "localhost:0" }, ""},
+		{"IPv6", func(s *Serve) { s.Addr = "[::1]:8080" }, ""},
+		{"no port", func(s *Serve) { s.Addr = "localhost" }, "--addr"},
+		{"a port by name", func(s *Serve) { s.Addr = "localhost:http" }, "--addr"},
+		{"a port too high", func(s *Serve) { s.Addr = "localhost:65536" }, "--addr"},
+		{"a negative port", func(s *Serve) { s.Addr = "localhost:-1" }, "--addr"},
+		{"an empty address", func(s *Serve) { s.Addr = "" }, "--addr"},
+
+		{"a public URL without a scheme", func(s *Serve) { s.PublicURL = "cards.example.com" }, "--public-url"},
+		{"a public URL with a query", func(s *Serve) { s.PublicURL = "https://cards.example.com/?a=b" }, "--public-url"},
+		{"a public URL with a fragment", func(s *Serve) { s.PublicURL = "https://cards.example.com/#a" }, "--public-url"},
+		{"a public URL with a password", func(s *Serve) { s.PublicURL = "https://a:b@cards.example.com" }, "--public-url"},
+		{"a public URL with a path", func(s *Serve) { s.PublicURL = "https://example.com/cards/" }, ""},
+		{"an audience that is no address", func(s *Serve) { s.AudienceBases = []string{"https://a.example", "b"} }, "--audience-base"},
+
+		{"no time to read", func(s *Serve) { s.ReadTimeout = 0 }, "--read-timeout"},
+		{"no time for the header", func(s *Serve) { s.ReadHeaderTimeout = -1 }, "--read-header-timeout"},
+		{"no time to write", func(s *Serve) { s.WriteTimeout = 0 }, "--write-timeout"},
+		{"idle for days", func(s *Serve) { s.IdleTimeout = 48 * time.Hour }, "--idle-timeout"},
+		{"no time to stop", func(s *Serve) { s.ShutdownTimeout = 0 }, "--shutdown-timeout"},
+		{"a negative delay", func(s *Serve) { s.DrainDelay = -1 }, "--drain-delay"},
+
+		{"a negative rate", func(s *Serve) { s.RatePerSecond = -1 }, "--rate-limit"},
+		{"half a request per second", func(s *Serve) { s.RatePerSecond = 0.5 }, ""},
+		{"no burst", func(s *Serve) { s.RateBurst = 0 }, "--rate-burst"},
+		{"no queue", func(s *Serve) { s.MaxQueue = 0 }, "--max-queue"},
+		{"no batch", func(s *Serve) { s.MaxBatch = 0 }, "--max-batch"},
+		{"a huge batch", func(s *Serve) { s.MaxBatch = maxBatch + 1 }, "--max-batch"},
+		{"nobody commits", func(s *Serve) { s.Committers = 0 }, "--committers"},
+		{"negative connections", func(s *Serve) { s.ReadConns = -1 }, "--read-conns"},
+		{"too many connections", func(s *Serve) { s.WriteConns = maxConns + 1 }, "--write-conns"},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			settings := complete()
+			test.change(&settings)
+			assertProblem(t, settings.Validate(), test.want)
+		})
+	}
+}
+
+func TestTokenValidate(t *testing.T) {
+	t.Parallel()
+	valid := Token{Directory: Directory{DataDir: "data"}, Account: "T12345678", Subject: "dev", TTL: time.Hour}
+	tests := []struct {
+		name   string
+		change func(*Token)
+		want   string
+	}{
+		{"complete", func(*Token) {}, ""},
+		{"a live account", func(s *Token) { s.Account = "P12345678" }, ""},
+		{"another letter", func(s *Token) { s.Account = "X12345678" }, "--account"},
+		{"nine digits", func(s *Token) { s.Account = "T123456789" }, "--account"},
+		{"a line break", func(s *Token) { s.Account = "T12345678\n" }, "--account"},
+		{"no subject", func(s *Token) { s.Subject = "" }, "--sub"},
+		{"the longest subject", func(s *Token) { s.Subject = strings.Repeat("ø", maxSubject) }, ""},
+		{"a longer subject", func(s *Token) { s.Subject = strings.Repeat("a", maxSubject+1) }, "--sub"},
+		{"half a second", func(s *Token) { s.TTL = time.Second / 2 }, "--ttl"},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			settings := valid
+			test.change(&settings)
+			assertProblem(t, settings.Validate(), test.want)
+		})
+	}
+}
+
+func TestAuditValidate(t *testing.T) {
+	t.Parallel()
+	database := Database{Directory: Directory{DataDir: "data"}}
+	assertProblem(t, Audit{Database: database}.Validate(), "")
+	assertProblem(t, Audit{Database: database, Account: "T12345678"}.Validate(), "")
+	assertProblem(t, Audit{Database: database, Account: "T1"}.Validate(), "--account")
+	assertProblem(t, Audit{}.Validate(), "--data-dir")
+}
+
+// All that is wrong is said at once: nobody should have to start a server five times.
+func TestAllProblemsAtOnce(t *testing.T) {
+	t.Parallel()
+	settings := complete()
+	settings.Issuer, settings.JWKS, settings.Addr = "", "", "nowhere"
+	err := settings.Validate()
+	for _, want := range []string{"--issuer", "--jwks", "--addr", "kort serve --dev"} {
+		assertProblem(t, err, want)
+	}
+}
+
+func assertProblem(t *testing.T, err error, want string) {
+	t.Helper()
+	switch {
+	case want == "" && err != nil:
+		t.Errorf("got problems, want none: %v", err)
+	case want != "" && (err == nil || !strings.Contains(err.Error(), want)):
+		t.Errorf("got %v, want a problem with %s", err, want)
+	}
+}
+
+func TestSecretsAreHidden(t *testing.T) {
+	t.Parallel()
+	settings := complete()
+	settings.DataKey, settings.DatabaseURL = "hush", "mysql://kort:hush@db"
+	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x"} {
+		text := fmt.Sprintf(verb, settings) + fmt.Sprintf(verb, settings.DataKey)
+		if strings.Contains(text, "hush") || strings.Contains(text, "68757368") {
+			t.Errorf("%s shows a secret", verb)
+		}
+	}
+	if encoded, err := json.Marshal(settings); err != nil || strings.Contains(string(encoded), "hush") {
+		t.Errorf("JSON shows a secret (error %v)", err)
+	}
+	if err := settings.Validate(); err == nil || strings.Contains(err.Error(), "hush") {
+		t.Errorf("the problem shows a secret, or there is none")
+	}
+	if settings.DataKey.Reveal() != "hush" {
+		t.Error("the secret is lost")
+	}
+}
+
+func TestBaseURL(t *testing.T) {
+	t.Parallel()
+	tests := []struct{ addr, publicURL, want string }{
+		{"localhost:8080", "", "http://localhost:8081"},
+		{":8080", "", "http://localhost:8081"},
+		{"0.0.0.0:8080", "", "http://localhost:8081"},
+		{"[::]:8080", "", "http://localhost:8081"},
+		{"127.0.0.1:0", "", "http://localhost:8081"},
+		{"192.0.2.1:8080", "", "http://192.0.2.1:8081"},
+		{"[2001:db8::1]:8080", "", "http://[2001:db8::1]:8081"},
+		{"kort.example:8080", "", "http://kort.example:8081"},
+		{":8080", "https://cards.example.com/", "https://cards.example.com"},
+	}
+	for _, test := range tests {
+		if got := (Listen{Addr: test.addr, PublicURL: test.publicURL}).BaseURL(8081); got != test.want {
+			t.Errorf("BaseURL of %s and %q: got %s, want %s", test.addr, test.publicURL, got, test.want)
+		}
+	}
+}
+
+func TestAudiences(t *testing.T) {
+	t.Parallel()
+	if got := (Identity{}).Audiences("https://a"); len(got) != 1 || got[0] != "https://a" {
+		t.Errorf("got %v, want the public URL", got)
+	}
+	if got := (Identity{AudienceBases: []string{"https://b"}}).Audiences("https://a"); len(got) != 1 || got[0] != "https://b" {
+		t.Errorf("got %v, want the base alone", got)
+	}
+}
