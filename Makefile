@@ -28,7 +28,8 @@ help: ## Show this list.
 
 .PHONY: run
 run: ## Serve the API on a local SQLite file, and print a token to try it with.
-	@go run ./cmd/kort serve --dev $(ARGS)
+	@go build -o bin/kort ./cmd/kort
+	@exec bin/kort serve --dev $(ARGS)
 
 .PHONY: build
 build: ## Build the static binary bin/kort.
@@ -48,7 +49,8 @@ fuzz: ## Fuzz every target for FUZZTIME (30s) each.
 
 .PHONY: bench
 bench: ## Measure requests per second and latencies on this machine.
-	@go run ./cmd/kort bench $(ARGS)
+	@$(MAKE) --no-print-directory build
+	@exec bin/kort bench $(ARGS)
 
 .PHONY: generate
 generate: ## Generate everything that is generated (gen/ from openapi/, and more).

@@ -12,6 +12,8 @@ import (
 	"github.com/kortwallet/kort/pkg/config"
 )
 
+//go:generate go run . config-table --update ../../README.md
+
 // Between these lines of a Markdown file stands the table.
 const (
 	tableBegin = "<!-- config:begin -->"
@@ -60,19 +62,20 @@ func replaceTable(document []byte, table string) ([]byte, error) {
 	return []byte(head + tableBegin + "\n" + table + tableEnd + tail), nil
 }
 
-// configTable lists, in Markdown, every setting that has an environment variable,
-// in the order of the help.
+// configTable lists, in Markdown, every setting of serve, in the order of its help.
+// The other commands share some of them and have no variables of their own, but for
+// what is about benchmarks.
 func configTable(app *kong.Application) string {
 	var table strings.Builder
 	table.WriteString("| flag | environment | default | meaning |\n|---|---|---|---|\n")
-	seen := map[string]bool{}
 	for _, command := range app.Leaves(true) {
+		if command.Name != "serve" {
+			continue
+		}
 		for _, flag := range command.Flags {
-			if len(flag.Envs) == 0 || seen[flag.Name] {
-				continue
+			if len(flag.Envs) > 0 {
+				fmt.Fprintf(&table, "| `--%s` | `%s` | %s | %s |\n", flag.Name, flag.Envs[0], defaultCell(flag), escapeCell(flag.Help))
 			}
-			seen[flag.Name] = true
-			fmt.Fprintf(&table, "| `--%s` | `%s` | %s | %s |\n", flag.Name, flag.Envs[0], defaultCell(flag), escapeCell(flag.Help))
 		}
 	}
 	fmt.Fprintf(&table, "| | `%s` | | %s |\n", config.EnvDataKey,

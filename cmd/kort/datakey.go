@@ -15,7 +15,7 @@ type dataKeyCmd struct {
 
 // dataKeyNewCmd is `kort data-key new`.
 type dataKeyNewCmd struct {
-	File string `arg:"" help:"File to create; its owner alone may read it."`
+	Out string `name:"out" required:"" placeholder:"FILE" help:"File to create; its owner alone may read it."`
 }
 
 // Help is the long help.
@@ -25,13 +25,13 @@ func (dataKeyNewCmd) Help() string {
 
 // Run creates the file.
 func (c *dataKeyNewCmd) Run(term *terminal) error {
-	err := createDataKey(c.File)
+	err := createDataKey(c.Out)
 	if errors.Is(err, fs.ErrExist) {
-		return fmt.Errorf("%s exists already and is left as it is: a key that is replaced makes its database useless; name another file", c.File)
+		return fmt.Errorf("%s exists already and is left as it is: a key that is replaced makes its database useless; name another file", c.Out)
 	}
 	if err != nil {
 		return err
 	}
-	term.notef("A new data key is in %s. Serve with it: %s", c.File, config.Name("data-key-file"))
+	term.notef("A new data key is in %s. Serve with it: %s", c.Out, config.Name("data-key-file"))
 	return nil
 }

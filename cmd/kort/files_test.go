@@ -75,14 +75,14 @@ func TestKeyFilesOfOthersAreRefused(t *testing.T) {
 func TestDataKeyNewKeepsWhatIsThere(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "data-key")
-	kort(t, "data-key", "new", path).want(t, exitOK, path)
+	kort(t, "data-key", "new", "--out", path).want(t, exitOK, path)
 	before := readFile(t, path)
-	kort(t, "data-key", "new", path).want(t, exitFailure, "exists already")
+	kort(t, "data-key", "new", "--out", path).want(t, exitFailure, "exists already")
 	if readFile(t, path) != before {
 		t.Error("the key was replaced")
 	}
 	other := filepath.Join(t.TempDir(), "data-key")
-	kort(t, "data-key", "new", other).want(t, exitOK)
+	kort(t, "data-key", "new", "--out", other).want(t, exitOK)
 	if readFile(t, other) == before {
 		t.Error("two new keys are the same")
 	}

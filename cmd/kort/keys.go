@@ -38,7 +38,7 @@ func loadDataKey(settings config.Serve) (cardcode.Key, error) {
 func readDataKey(path string) (cardcode.Key, error) {
 	content, err := auth.ReadSecretFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return cardcode.Key{}, fmt.Errorf("%s does not exist; make a new key with: kort data-key new %s", path, path)
+		return cardcode.Key{}, fmt.Errorf("%s does not exist; make a new key with: kort data-key new --out %s", path, path)
 	}
 	if err != nil {
 		return cardcode.Key{}, fmt.Errorf("data key: %w", err)

@@ -43,10 +43,12 @@ type commands struct {
 	Migrate migrateCmd `cmd:"" help:"Look after the schema of the database."`
 	Verify  verifyCmd  `cmd:"" help:"Check every balance against the history of its card."`
 	Rebuild rebuildCmd `cmd:"" help:"Work out balances from the history again, and correct them on request."`
+	Bench   benchCmd   `cmd:"" help:"Measure requests per second and latencies on this machine."`
 	DataKey dataKeyCmd `cmd:"" help:"Look after the key under which tokens and PINs are stored."`
 	Version versionCmd `cmd:"" help:"Print the version."`
 
 	ConfigTable configTableCmd `cmd:"" hidden:"" help:"Print the table of all settings in Markdown."`
+	BenchServer benchServerCmd `cmd:"" hidden:"" help:"Serve for bench until stdin ends."`
 }
 
 func main() {

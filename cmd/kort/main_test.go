@@ -29,7 +29,9 @@ func TestMain(m *testing.M) {
 	for _, setting := range os.Environ() {
 		name, _, _ := strings.Cut(setting, "=")
 		if strings.HasPrefix(name, "KORT_") && name != pgtest.EnvURL && name != pgtest.EnvPolicy {
-			os.Unsetenv(name)
+			if err := os.Unsetenv(name); err != nil {
+				panic(err)
+			}
 		}
 	}
 	os.Exit(m.Run())

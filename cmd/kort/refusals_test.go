@@ -28,7 +28,6 @@ func TestRefusals(t *testing.T) {
 	defer taken.Close()
 	complete := "--public-url=https://cards.example.com --issuer=https://issuer.example.com/ --data-dir=DIR --addr=localhost:0 "
 	commands := []string{
-		"",
 		"sevre",
 		"serve",
 		"serve --issuer=https://issuer.example.com/ --addr=8080 --rate-limit=-1",
@@ -56,11 +55,11 @@ func TestRefusals(t *testing.T) {
 		"verify --data-dir=DIR/none",
 		"rebuild --apply --data-dir=DIR/empty",
 		"data-key new",
-		"data-key new DIR/data-key",
+		"data-key new --out=DIR/data-key",
 	}
 	writeFile(t, filepath.Join(dir, "broken.json"), `{"keys":[]}`, 0o600)
 	writeFile(t, filepath.Join(dir, "short"), "c2hvcnQ=", 0o600)
-	kort(t, "data-key", "new", filepath.Join(dir, "data-key")).want(t, exitOK)
+	kort(t, "data-key", "new", "--out", filepath.Join(dir, "data-key")).want(t, exitOK)
 	if err := os.Mkdir(filepath.Join(dir, "empty"), 0o700); err != nil {
 		t.Fatal(err)
 	}

@@ -145,7 +145,7 @@ func TestOtherDataKeyIsRefused(t *testing.T) {
 		serveHere(t, setUp.args(database)...).close()
 
 		setUp.dataKeyFile = filepath.Join(t.TempDir(), "other-key")
-		kort(t, "data-key", "new", setUp.dataKeyFile).want(t, exitOK, setUp.dataKeyFile)
+		kort(t, "data-key", "new", "--out", setUp.dataKeyFile).want(t, exitOK, setUp.dataKeyFile)
 		kort(t, serveArgs(setUp.args(database))...).want(t, exitFailure,
 			"written with another data key", "--data-key-file (KORT_DATA_KEY_FILE)")
 	})
@@ -193,7 +193,7 @@ func newProduction(t *testing.T) *production {
 	}
 	p := &production{jwksFile: filepath.Join(dir, "jwks.json"), dataKeyFile: filepath.Join(dir, "data-key")}
 	writeFile(t, p.jwksFile, string(keys), 0o644)
-	kort(t, "data-key", "new", p.dataKeyFile).want(t, exitOK, p.dataKeyFile)
+	kort(t, "data-key", "new", "--out", p.dataKeyFile).want(t, exitOK, p.dataKeyFile)
 	p.token = mint(t, key)
 	return p
 }

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"runtime"
+	"slices"
 	"strconv"
 	"testing"
 
@@ -42,70 +44,85 @@ func BenchmarkVerify(b *testing.B) {
 func benchmarkVerify(b *testing.B, db *database, cards, transactions int) {
 	db.fill(cards, transactions)
 	b.ReportAllocs()
+	var peak uint64
+	calls := 0
+	watch := func(int64, int64) {
+		if calls++; calls%32 == 0 {
+			var m runtime.MemStats
+			runtime.ReadMemStats(&m)
+			peak = max(peak, m.HeapInuse)
+		}
+	}
+	runtime.GC()
 	for b.Loop() {
-		if got := db.clean(audit.Options{}).Transactions; got < int64(transactions) {
+		if got := db.clean(audit.Options{Progress: watch}).Transactions; got < int64(transactions) {
 			b.Fatalf("%d transactions", got)
 		}
 	}
+	b.ReportMetric(float64(peak)/(1<<20), "MiB-heap")
 	b.ReportMetric(float64(transactions)*float64(b.N)/b.Elapsed().Seconds(), "transactions/s")
 }
 
-// fill writes cards with histories of funds, drawdowns, holds and settlements,
-// past the queue, in large batches.
+// fill writes cards with histories of funds, drawdowns, holds and settlements, all
+// of it made in memory.
 func (db *database) fill(cards, transactions int) {
-	const account, batch = "T00000001", 1_000
-	ctx, dice := context.Background(), rand.New(rand.NewPCG(7, 7))
-	type open struct {
-		card string
-		id   uuid.UUID
-	}
-	var pending []open
-	ref := 0
-	operation := func() ledger.Operation {
-		if ref++; ref <= cards {
-			return newCard(fmt.Sprint("card-", ref), 1<<40)
+	const account, atOnce = "T00000001", 20
+	dice := rand.New(rand.NewPCG(7, 7))
+	for first := 0; first < cards; first += atOnce {
+		book := ledger.NewBook(account, ledger.Micros(db.clock.Add(1_000)))
+		for card := first; card < min(first+atOnce, cards); card++ {
+			fillCard(db.t, book, fmt.Sprint("card-", card), transactions/cards, dice)
 		}
-		op := transact(ledger.ActionDrawdown, fmt.Sprint("order-", ref), dice.Int64N(1_000))
-		op.CardID, op.Metadata = fmt.Sprint("card-", 1+dice.IntN(cards)), `{"order_id":"A-1234567"}`
-		switch dice.IntN(10) {
-		case 0, 1:
+		db.save(account, book.Changes())
+	}
+	if db.store.Postgres() {
+		db.exec("ANALYZE")
+	}
+}
+
+func fillCard(t testing.TB, book *ledger.Book, cardID string, transactions int, dice *rand.Rand) {
+	post := func(op ledger.Operation) {
+		if _, err := book.Post(op); err != nil {
+			t.Fatal(err)
+		}
+	}
+	post(newCard(cardID, 1<<40))
+	var pending []uuid.UUID
+	for n := 1; n < transactions; n++ {
+		op := transact(ledger.ActionDrawdown, fmt.Sprint("order-", n), dice.Int64N(1_000))
+		op.CardID, op.Metadata = cardID, `{"order_id":"A-1234567"}`
+		switch kind := dice.IntN(10); {
+		case kind < 2:
 			op.Action = ledger.ActionFund
-		case 2, 3:
+		case kind < 4:
 			op.Action = ledger.ActionPending
-			pending = append(pending, open{op.CardID, op.ID})
-		case 4, 5:
-			if n := len(pending); n > 0 {
-				op.Action, op.CardID, op.Parent, op.AmountGiven = ledger.ActionCapture, "", pending[0].id, false
-				if pending = pending[1:]; dice.IntN(3) == 0 {
-					op.Action = ledger.ActionVoid
-				}
+			pending = append(pending, op.ID)
+		case kind < 6 && len(pending) > 0:
+			op.Action, op.CardID, op.Parent, op.AmountGiven = ledger.ActionCapture, "", pending[0], false
+			if pending = pending[1:]; kind == 5 {
+				op.Action = ledger.ActionVoid
 			}
 		}
-		return op
+		post(op)
 	}
-	for done := 0; done < transactions; {
-		ops := make([]ledger.Operation, min(batch, transactions-done))
-		for i := range ops {
-			ops[i] = operation()
-		}
-		err := db.store.Write(ctx, func(tx *repository.Tx) error {
-			book := ledger.NewBook(account, ledger.Micros(db.clock.Add(1_000)))
-			if err := tx.Load(ctx, account, book, ops); err != nil {
-				return err
-			}
-			for _, op := range ops {
-				if _, err := book.Post(op); err != nil {
-					return err
-				}
-			}
-			return tx.Save(ctx, account, book.Changes())
+}
+
+// save writes new rows, in pieces that a statement can take.
+func (db *database) save(account string, all ledger.Changes) {
+	const piece = 2_000
+	pieces := []ledger.Changes{{NewCards: all.NewCards}}
+	for txns := range slices.Chunk(all.Txns, piece) {
+		pieces = append(pieces, ledger.Changes{Txns: txns})
+	}
+	for holds := range slices.Chunk(all.NewHolds, piece) {
+		pieces = append(pieces, ledger.Changes{NewHolds: holds})
+	}
+	for _, changes := range pieces {
+		err := db.store.Write(context.Background(), func(tx *repository.Tx) error {
+			return tx.Save(context.Background(), account, changes)
 		})
 		if err != nil {
 			db.t.Fatal(err)
 		}
-		done += len(ops)
-	}
-	if db.store.Postgres() {
-		db.exec("ANALYZE")
 	}
 }

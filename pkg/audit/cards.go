@@ -1,7 +1,6 @@
 package audit
 
 import (
-	"maps"
 	"slices"
 	"strings"
 
@@ -73,8 +72,8 @@ func (w *walker) checkFigures(h *history) {
 		f.Replayed, f.Summed = number(h.count), number(sums.Count)
 		w.report(f)
 	}
-	for _, column := range sums.Defects {
-		w.report(h.finding(column, "cannot be summed: a transaction holds a value that no server writes"))
+	for _, column := range slices.Concat(sums.Defects, holds.Defects) {
+		w.report(h.finding(column, "cannot be summed: a row holds a value that no server writes"))
 	}
 	if h.card.Card.Pending != holds.Locked {
 		f := h.finding("amount_pending", "is not what the open holds lock")
@@ -85,7 +84,7 @@ func (w *walker) checkFigures(h *history) {
 
 // agree is the second opinion: sums in closed form, which know nothing of a replay.
 func agree(c *ledger.Card, sums *repository.Sums, holds repository.HoldSums) bool {
-	return len(sums.Defects) == 0 &&
+	return len(sums.Defects)+len(holds.Defects) == 0 &&
 		c.Funds == sums.Funds && c.Drawdown == sums.Drawdown && c.Pending == sums.Pending && c.Reserved == sums.Pending &&
 		c.Pending == holds.Locked && c.OpenHolds == holds.Open && c.Seq == sums.Count && c.LastTxnAt == sums.LastAt
 }
@@ -94,17 +93,15 @@ func agree(c *ledger.Card, sums *repository.Sums, holds repository.HoldSums) boo
 // sums have them.
 func (w *walker) checkHolds(h *history) {
 	for _, one := range h.differing() {
-		w.report(h.holdFinding(one))
+		w.report(h.holdFinding(&one))
 	}
 }
 
-// holdFinding says in what a stored hold differs from the replay.
-func (h *history) holdFinding(one hold) Finding {
+// holdFinding says in what a stored hold differs.
+func (h *history) holdFinding(one *hold) Finding {
 	f := h.finding("", "disagrees with the transactions")
 	f.Row, f.ID = HoldRow, one.want.ID.String()
-	sums, disagree := h.sums[f.ID]
-	delete(h.sums, f.ID)
-	stored, want := one.stored, one.want
+	stored, want, summed := one.stored, one.want, one.summed()
 	switch {
 	case !one.found:
 		f.Figure, f.Problem = "id", "is missing: its pending transaction has no hold"
@@ -112,45 +109,22 @@ func (h *history) holdFinding(one hold) Finding {
 		f.Figure, f.Stored, f.Replayed = "card_object_id", stored.Card.String(), want.Card.String()
 	case stored.Amount != want.Amount:
 		f.Figure, f.Stored, f.Replayed = "amount", number(stored.Amount), number(want.Amount)
-	case stored.Locked != want.Locked:
-		f.Figure, f.Stored, f.Replayed = "locked", number(stored.Locked), number(want.Locked)
+	case stored.Locked != want.Locked, stored.Locked != summed.Locked:
+		f.Figure, f.Stored, f.Replayed, f.Summed = "locked", number(stored.Locked), number(want.Locked), number(summed.Locked)
 	default:
-		f.Figure, f.Stored, f.Replayed = "open", flag(stored.Open), flag(want.Open)
-	}
-	if disagree && !sums.Stray {
-		f.Summed = summedHold(f.Figure, &sums)
+		f.Figure, f.Stored, f.Replayed, f.Summed = "open", flag(stored.Open), flag(want.Open), flag(summed.Open)
 	}
 	return f
 }
 
-// summedHold is a figure of a hold as the sums have it.
-func summedHold(figure string, r *repository.HoldRecord) string {
-	switch figure {
-	case "amount":
-		return number(r.Amount)
-	case "locked":
-		return number(r.Amount - r.Taken)
-	case "open":
-		return flag(r.Amount > r.Taken || r.Settlements == 0)
-	}
-	return ""
-}
-
 // checkLeftovers reports, at the end of a span, what belongs to no card's replay:
-// holds without a transaction or a card, holds that only the sums find wrong, and
-// shared ref_ids.
+// holds without a transaction, or without a card, and shared ref_ids.
 func (w *walker) checkLeftovers() {
-	for _, key := range slices.Sorted(maps.Keys(w.page.holds)) {
-		r := w.page.holds[key]
-		f := Finding{
-			Account: w.account, Card: r.CardKey, CardID: w.cardID(r.CardKey), Row: HoldRow, ID: key,
+	for _, stray := range w.page.strays {
+		w.report(Finding{
+			Account: w.account, Card: stray.CardKey, CardID: w.cardID(stray.CardKey), Row: HoldRow, ID: stray.Key,
 			Figure: "id", Problem: "is that of no pending transaction of the card",
-		}
-		if !r.Stray {
-			f.Figure, f.Problem = "locked", "disagrees with the sum of captures and voids, though not with a replay"
-			f.Stored, f.Summed = number(r.Hold.Locked), number(r.Amount-r.Taken)
-		}
-		w.report(f)
+		})
 	}
 	for i := range w.page.refs {
 		r := &w.page.refs[i]

@@ -16,7 +16,6 @@ type history struct {
 	account string
 	card    *repository.CardRecord
 	report  func(Finding)
-	sums    map[string]repository.HoldRecord // holds that disagree with the sums, by key
 
 	project   projector
 	balance   ledger.Balance
@@ -33,13 +32,24 @@ type history struct {
 	broken   *Finding // the first reason not to trust the replay
 }
 
-// hold is a hold as the replay has it and as it is stored.
+// hold is a hold as the replay has it and as it is stored, and what its captures
+// and voids add up to.
 type hold struct {
 	want, stored ledger.Hold
 	found        bool
+	taken        int64 // minor currency units
+	settlements  int64
 }
 
-func (h hold) agrees() bool { return h.found && h.want == h.stored }
+// summed is the hold in closed form: nothing of what package ledger does.
+func (h *hold) summed() ledger.Hold {
+	sum := h.want
+	sum.Locked = sum.Amount - h.taken
+	sum.Open = sum.Locked > 0 || h.settlements == 0
+	return sum
+}
+
+func (h *hold) agrees() bool { return h.found && h.want == h.stored && h.summed() == h.stored }
 
 // projector is what a replay makes balances with: ledger.Project, but for the test
 // that shows what happens when that is wrong.
@@ -47,7 +57,7 @@ type projector func(ledger.Balance, *ledger.Transaction) (ledger.Balance, error)
 
 func (w *walker) newHistory(card *repository.CardRecord) *history {
 	return &history{
-		account: w.account, card: card, sums: w.page.holds, report: w.report, project: w.project, projected: true,
+		account: w.account, card: card, report: w.report, project: w.project, projected: true,
 		anchored: card.Card.Digest == ledger.Digest{},
 	}
 }
@@ -154,6 +164,7 @@ func (h *history) settle(row *repository.TxnRecord) {
 		h.breaks(f)
 		return
 	}
+	settled.taken, settled.settlements = settled.taken+txn.Amount, settled.settlements+1
 	want, err := ledger.SettleHold(settled.want, txn)
 	if err != nil {
 		f := h.at(row, "amount", "is not what its pending transaction still locked")

@@ -65,6 +65,116 @@ var brokenProjectors = map[string]struct {
 // every figure, and the sums tell.
 func TestSumsCatchABrokenProjector(t *testing.T) {
 	t.Parallel()
+	onEmptyStores(t, func(t *testing.T, store *repository.Store) {
+		for name, broken := range brokenProjectors {
+			wrong := storeHistory(t, store, name, broken.project)
+			findings := Findings{limit: DefaultMaxFindings}
+			w := newWalker(&Scope{}, Options{Account: name}, findings.add)
+			w.project = broken.project
+			w.finish = func(h *history) error {
+				w.checkCard(h)
+				return nil
+			}
+			if err := w.walk(context.Background(), store, true); err != nil {
+				t.Fatal(err)
+			}
+			var figures []string
+			for _, f := range findings.First {
+				if f.Replayed == f.Stored && f.Summed != f.Stored && f.Card == wrong.String() {
+					figures = append(figures, f.Figure)
+				}
+				if f.Replayed != "" && f.Replayed != f.Stored {
+					t.Errorf("%s: the replay does not agree: %v", name, f)
+				}
+			}
+			if !slices.Equal(figures, broken.figures) {
+				t.Errorf("%s: the sums disagree about %v, not about %v", name, figures, broken.figures)
+			}
+		}
+	})
+}
+
+// TestRepairSeesWhatCameAfterTheReading spoils a card, reads its history, lets a
+// server post on it, and goes on from the reading under the lock: only what was
+// spoilt may count as a change, not what the server has done since.
+func TestRepairSeesWhatCameAfterTheReading(t *testing.T) {
+	t.Parallel()
+	onEmptyStores(t, func(t *testing.T, store *repository.Store) {
+		const account = "T00000001"
+		ctx := context.Background()
+		storeHistory(t, store, account, func(b ledger.Balance, txn *ledger.Transaction) (ledger.Balance, error) {
+			next, err := ledger.Project(b, txn)
+			if txn.Address == ledger.ByOpening {
+				next.Funds++
+			}
+			return next, err
+		})
+		var read *history
+		w := newWalker(&Scope{}, Options{}, func(Finding) {})
+		w.finish = func(h *history) error {
+			read = h
+			return nil
+		}
+		if err := w.walk(ctx, store, false); err != nil {
+			t.Fatal(err)
+		}
+		var pending uuid.UUID
+		for pending = range read.holds { // there is one
+		}
+		ops := []ledger.Operation{
+			&ledger.Transact{ID: uuid.Must(uuid.NewV7()), Action: ledger.ActionCapture, RefID: "part", Parent: pending, Amount: 20, AmountGiven: true, By: "test"},
+			&ledger.Transact{ID: uuid.Must(uuid.NewV7()), Action: ledger.ActionVoid, RefID: "rest", Parent: pending, By: "test"},
+			&ledger.Transact{ID: uuid.Must(uuid.NewV7()), Action: ledger.ActionPending, RefID: "new", CardID: "card", Amount: 5, AmountGiven: true, Currency: ledger.EUR, By: "test"},
+		}
+		post(t, store, account, ops)
+		err := store.Write(ctx, func(tx *repository.Tx) error {
+			locked, err := tx.LockCards(ctx, account, []uuid.UUID{read.card.Card.ID})
+			if err != nil {
+				return err
+			}
+			now, err := read.resume(ctx, tx.Audit(), &locked[0])
+			if err != nil {
+				return err
+			}
+			changes, left := now.changes()
+			if left != nil || len(changes) != 1 || changes[0].Figure != "amount_funds" || changes[0].Replayed != "1000" {
+				t.Errorf("changes %v, left %v", changes, left)
+			}
+			if now.count != read.count+int64(len(ops)) || len(read.holds) != 1 {
+				t.Errorf("%d transactions after %d; the reading has %d holds", now.count, read.count, len(read.holds))
+			}
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	})
+}
+
+// post decides and writes operations as a server does.
+func post(t *testing.T, store *repository.Store, account string, ops []ledger.Operation) {
+	t.Helper()
+	ctx := context.Background()
+	err := store.Write(ctx, func(tx *repository.Tx) error {
+		book := ledger.NewBook(account, ledger.Micros(5_000))
+		if err := tx.Load(ctx, account, book, ops); err != nil {
+			return err
+		}
+		for _, op := range ops {
+			if _, err := book.Post(op); err != nil {
+				return err
+			}
+		}
+		return tx.Save(ctx, account, book.Changes())
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// onEmptyStores runs a test on a new database of each engine.
+func onEmptyStores(t *testing.T, test func(*testing.T, *repository.Store)) {
+	t.Helper()
 	for engine, options := range map[string]func(testing.TB) repository.Options{
 		"sqlite": func(t testing.TB) repository.Options {
 			return repository.Options{SQLitePath: filepath.Join(t.TempDir(), "kort.db"), Ephemeral: true}
@@ -86,31 +196,7 @@ func TestSumsCatchABrokenProjector(t *testing.T) {
 			if _, err := store.Migrate(ctx); err != nil {
 				t.Fatal(err)
 			}
-			for name, broken := range brokenProjectors {
-				wrong := storeHistory(t, store, name, broken.project)
-				findings := Findings{limit: DefaultMaxFindings}
-				w := newWalker(&Scope{}, Options{Account: name}, findings.add)
-				w.project = broken.project
-				w.finish = func(h *history) error {
-					w.checkCard(h)
-					return nil
-				}
-				if err := w.walk(ctx, store, true); err != nil {
-					t.Fatal(err)
-				}
-				var figures []string
-				for _, f := range findings.First {
-					if f.Replayed == f.Stored && f.Summed != f.Stored && f.Card == wrong.String() {
-						figures = append(figures, f.Figure)
-					}
-					if f.Replayed != "" && f.Replayed != f.Stored {
-						t.Errorf("%s: the replay does not agree: %v", name, f)
-					}
-				}
-				if !slices.Equal(figures, broken.figures) {
-					t.Errorf("%s: the sums disagree about %v, not about %v", name, figures, broken.figures)
-				}
-			}
+			test(t, store)
 		})
 	}
 }

@@ -94,7 +94,7 @@ func (h *history) changes() (changes []Finding, left *Finding) {
 		}
 	}
 	for _, one := range h.differing() {
-		changes = append(changes, h.holdFinding(one))
+		changes = append(changes, h.holdFinding(&one))
 	}
 	return changes, nil
 }

@@ -43,7 +43,7 @@ type cardPage struct {
 	span     repository.CardSpan
 	sums     map[string]repository.Sums
 	holdSums map[string]repository.HoldSums
-	holds    map[string]repository.HoldRecord // those that disagree with the sums, by key
+	strays   []repository.StrayHold
 	refs     []repository.TxnRecord
 }
 
@@ -132,13 +132,8 @@ func (s *source) readCards(ctx context.Context, account, after string) (*cardPag
 	if page.holdSums, err = s.reader.HoldSums(ctx, account, page.span); err != nil {
 		return nil, err
 	}
-	wrong, err := s.reader.WrongHolds(ctx, account, page.span)
-	if err != nil {
+	if page.strays, err = s.reader.StrayHolds(ctx, account, page.span); err != nil {
 		return nil, err
-	}
-	page.holds = make(map[string]repository.HoldRecord, len(wrong))
-	for _, hold := range wrong {
-		page.holds[hold.Key] = hold
 	}
 	page.refs, err = s.reader.SharedRefs(ctx, account, page.span)
 	return &page, err

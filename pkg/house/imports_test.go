@@ -71,7 +71,7 @@ var table = map[string]rule{
 	// The benchmark drives a server from outside and audits what it left behind.
 	"pkg/bench": {
 		ours: []string{
-			"gen", "pkg/audit", "pkg/auth", "pkg/cardcode", "pkg/ledger", "pkg/pgtest", "pkg/repository",
+			"gen", "pkg/audit", "pkg/auth", "pkg/cardcode", "pkg/config", "pkg/ledger", "pkg/pgtest", "pkg/repository",
 		},
 		foreign: []string{uuidModule, bun, pgx, sqlite},
 	},

@@ -44,7 +44,8 @@ func (s *Server) authenticate(next echo.HandlerFunc) echo.HandlerFunc {
 func (o *operation) authorise(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		principal := principalOf(c.Request().Context())
-		if !principal.HasScope(o.scopes...) || !principal.OpensAccount(c.Param("aid")) {
+		account, err := pathValue(c, c.Param("aid"))
+		if err != nil || !principal.HasScope(o.scopes...) || !principal.OpensAccount(account) {
 			return fail(api.ErrorCodeForbidden)
 		}
 		if o.onlyUser(principal) {

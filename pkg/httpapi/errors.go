@@ -19,6 +19,9 @@ import (
 	"github.com/kortwallet/kort/pkg/repository"
 )
 
+// failureKey is where a request's failure waits for the log.
+const failureKey = "kort.failure"
+
 // overloadRetry is what a client is told to wait when the server has too much to do.
 const overloadRetry = time.Second
 
@@ -78,7 +81,7 @@ func answerFor(code api.ErrorCode) answer {
 	case api.ErrorCodeRateLimited:
 		return answer{http.StatusTooManyRequests, "Too many requests; try again later."}
 	case api.ErrorCodeOverloaded:
-		return answer{http.StatusServiceUnavailable, "The server is overloaded; try again later."}
+		return answer{http.StatusServiceUnavailable, "The server cannot take this now. Try again later."}
 	case api.ErrorCodeInternal:
 		return answer{http.StatusInternalServerError, "The server could not do this."}
 	default:
@@ -166,6 +169,7 @@ func failureOfEcho(he *echo.HTTPError) *failure {
 // sendError is Echo's error handler: it answers, and logs what is our own fault.
 func (s *Server) sendError(err error, c echo.Context) {
 	f := failureOf(err)
+	c.Set(failureKey, f)
 	a := answerFor(f.code)
 	if a.status >= http.StatusInternalServerError && !errors.Is(f.cause, context.Canceled) {
 		s.c.Log.Error("request failed", "request_id", requestID(c), "route", c.Path(), "code", f.code, "cause", f.cause)

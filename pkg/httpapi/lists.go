@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"context"
+	"strings"
 
 	"github.com/google/uuid"
 
@@ -83,7 +84,7 @@ func pageOf(limit *int, after *string) (repository.Page, error) {
 		return page, nil
 	}
 	id, err := uuid.Parse(*after)
-	if err != nil || id == uuid.Nil {
+	if err != nil || id == uuid.Nil || !strings.EqualFold(id.String(), *after) { // Parse knows other spellings
 		return page, repository.ErrUnknownCursor
 	}
 	page.After = id

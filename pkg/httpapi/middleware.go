@@ -1,7 +1,6 @@
 package httpapi
 
 import (
-	"errors"
 	"fmt"
 	"net/http"
 	"runtime/debug"
@@ -47,14 +46,16 @@ func (s *Server) log(next echo.HandlerFunc) echo.HandlerFunc {
 		}
 		response := c.Response()
 		attributes := []any{
-			"request_id", requestID(c), "method", c.Request().Method, "route", c.Path(),
+			"request_id", requestID(c), "method", methodName(c.Request().Method), "route", c.Path(),
 			"status", response.Status, "bytes", response.Size, "duration_us", time.Since(start).Microseconds(),
 		}
 		if principal := principalOf(c.Request().Context()); principal.Subject != "" {
-			attributes = append(attributes, "account", c.Param("aid"), "subject", principal.Subject)
+			attributes = append(attributes, "subject", principal.Subject)
+			if account, err := pathValue(c, c.Param("aid")); err == nil && principal.OpensAccount(account) {
+				attributes = append(attributes, "account", account) // any other is only what the client wrote
+			}
 		}
-		var f *failure
-		if errors.As(err, &f) {
+		if f, failed := c.Get(failureKey).(*failure); failed {
 			attributes = append(attributes, "code", f.code)
 			if f.code == api.ErrorCodeUnauthorized {
 				attributes = append(attributes, "reason", fmt.Sprint(f.cause))
@@ -63,6 +64,16 @@ func (s *Server) log(next echo.HandlerFunc) echo.HandlerFunc {
 		s.c.Log.Info("request", attributes...)
 		return nil
 	}
+}
+
+// methodName is the method, unless the client made it up.
+func methodName(method string) string {
+	switch method {
+	case http.MethodGet, http.MethodPost, http.MethodDelete, http.MethodHead, http.MethodOptions, http.MethodPut,
+		http.MethodPatch:
+		return method
+	}
+	return "other"
 }
 
 // recover turns a panic into a 500 with the request id.

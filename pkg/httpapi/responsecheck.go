@@ -16,18 +16,13 @@ import (
 // when it matches. One that does not is our own mistake: a 500.
 func (o *operation) checkResponse(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
-		sent := c.Response()
-		held := &recorder{header: sent.Header(), status: http.StatusOK}
-		c.SetResponse(echo.NewResponse(held, c.Echo()))
-		if err := next(c); err != nil {
-			c.Error(err)
-		}
-		c.SetResponse(sent)
+		held := &recorder{header: c.Response().Header(), status: http.StatusOK}
+		held.record(c, next)
 		if err := o.matchResponse(c, held); err != nil {
 			return &failure{code: api.ErrorCodeInternal, cause: err}
 		}
-		sent.WriteHeader(held.status)
-		_, err := sent.Write(held.body.Bytes())
+		c.Response().WriteHeader(held.status)
+		_, err := c.Response().Write(held.body.Bytes())
 		return err
 	}
 }
@@ -56,6 +51,17 @@ type recorder struct {
 	header http.Header
 	status int
 	body   bytes.Buffer
+}
+
+// record runs a handler whose answer goes into the recorder. A handler that panics
+// leaves the real response in its place, for the one who recovers.
+func (r *recorder) record(c echo.Context, next echo.HandlerFunc) {
+	sent := c.Response()
+	defer c.SetResponse(sent)
+	c.SetResponse(echo.NewResponse(r, c.Echo()))
+	if err := next(c); err != nil {
+		c.Error(err)
+	}
 }
 
 // Header implements http.ResponseWriter.

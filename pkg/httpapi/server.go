@@ -49,6 +49,7 @@ type Config struct {
 type Server struct {
 	c        Config
 	echo     *echo.Echo
+	routes   []*echo.Route
 	draining atomic.Bool
 }
 
@@ -61,7 +62,7 @@ func New(c Config) (*Server, error) {
 	s.echo.HideBanner, s.echo.HidePort = true, true
 	s.echo.Binder = binder{}
 	s.echo.HTTPErrorHandler = s.sendError
-	s.echo.Use(s.identify, s.log, s.recover)
+	s.echo.Use(s.identify, s.log, s.recover, s.route)
 
 	operations, err := operations()
 	if err != nil {
@@ -80,8 +81,10 @@ func New(c Config) (*Server, error) {
 	api.RegisterHandlersWithOptions(s.echo, api.NewStrictHandler(h, nil), api.RegisterHandlersOptions{
 		BaseURL: basePath, OperationMiddlewares: chains,
 	})
-	s.echo.GET("/healthz", s.health)
-	s.echo.GET("/readyz", s.ready)
+	probe := []string{http.MethodGet, http.MethodHead}
+	s.echo.Match(probe, "/healthz", s.health)
+	s.echo.Match(probe, "/readyz", s.ready)
+	s.routes = s.echo.Routes()
 	return s, nil
 }
 

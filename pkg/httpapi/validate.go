@@ -59,7 +59,7 @@ func (o *operation) validate(next echo.HandlerFunc) echo.HandlerFunc {
 func (o *operation) readBody(r *http.Request) ([]byte, error) {
 	mediaType, parameters, err := mime.ParseMediaType(r.Header.Get(echo.HeaderContentType))
 	charset := parameters["charset"]
-	encoded := r.Header.Get(echo.HeaderContentEncoding)
+	encoded := strings.Join(r.Header.Values(echo.HeaderContentEncoding), ",")
 	if err != nil || mediaType != jsonType || (charset != "" && !strings.EqualFold(charset, "utf-8")) ||
 		(encoded != "" && encoded != "identity") {
 		return nil, fail(api.ErrorCodeUnsupportedMediaType)

@@ -177,9 +177,9 @@ func (b *Book) newToken(n NewToken, card uuid.UUID, taken map[string]bool) (Toke
 const microsPerSecond = 1_000_000
 
 // choiceOf finds the candidate with a hash.
-func (n *NewToken) choiceOf(hash string) int {
-	for i := range n.Candidates {
-		if n.Candidates[i].Hash == hash {
+func (t *NewToken) choiceOf(hash string) int {
+	for i := range t.Candidates {
+		if t.Candidates[i].Hash == hash {
 			return i
 		}
 	}

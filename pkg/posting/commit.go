@@ -16,8 +16,13 @@ const (
 	// maxConflicts is how often a batch is decided anew because another server
 	// came first.
 	maxConflicts = 12
-	// maxOutages is how often a batch is tried while the database is unavailable.
-	maxOutages = 3
+	// maxOutages is how often a batch is tried again while the database is
+	// unavailable: more often than a pool has connections, since each of them may
+	// have been cut off and fail once.
+	maxOutages = 12
+	// maxOutageTime is after how long no further try begins: callers do better to
+	// hear that the database is unavailable than to wait.
+	maxOutageTime = 10 * time.Second
 	// backoff is the longest pause after the first failure; it doubles with each.
 	backoff = 10 * time.Millisecond
 	// maxBackoff bounds a pause.
@@ -63,7 +68,7 @@ func (p *Poster) commit(batch []group) {
 // commitWithRetries tries a batch until it is committed or the attempts are used
 // up. Operations that panic are answered and leave the batch.
 func (p *Poster) commitWithRetries(batch *[]group) error {
-	conflicts, outages := 0, 0
+	conflicts, outages, start := 0, 0, time.Now()
 	for {
 		err := p.attempt(*batch)
 		var panicked *panicError
@@ -72,12 +77,15 @@ func (p *Poster) commitWithRetries(batch *[]group) error {
 			return nil
 		case errors.As(err, &panicked):
 			p.o.Log.Error("an operation panicked", "panic", panicked.value, "stack", string(panicked.stack))
+			if panicked.request == nil {
+				return err
+			}
 			*batch = without(*batch, panicked.request)
 			panicked.request.answer(ErrInternal)
 			continue
 		case errors.Is(err, repository.ErrConflict) && conflicts < maxConflicts:
 			conflicts++
-		case errors.Is(err, repository.ErrUnavailable) && outages < maxOutages:
+		case errors.Is(err, repository.ErrUnavailable) && outages < maxOutages && time.Since(start) < maxOutageTime:
 			outages++
 		default:
 			return err
@@ -91,10 +99,15 @@ func (p *Poster) commitWithRetries(batch *[]group) error {
 //
 // The context is nobody's but its own: no caller who leaves can cut a commit in
 // two.
-func (p *Poster) attempt(batch []group) error {
+func (p *Poster) attempt(batch []group) (err error) {
 	if size(batch) == 0 {
 		return nil
 	}
+	defer func() {
+		if value := recover(); value != nil {
+			err = &panicError{value: value, stack: debug.Stack()}
+		}
+	}()
 	ctx := context.Background()
 	if p.store.Postgres() {
 		var cancel context.CancelFunc
@@ -131,7 +144,7 @@ func (p *Poster) post(ctx context.Context, tx *repository.Tx, g group) error {
 // panicError reports an operation that panicked. What it did to the book is
 // unknown, so the book is thrown away with the transaction.
 type panicError struct {
-	request *request
+	request *request // nil when it is not known whose operation it was
 	value   any
 	stack   []byte
 }
@@ -192,5 +205,5 @@ func without(batch []group, bad *request) []group {
 // failed at the same moment.
 func pause(failures int) {
 	longest := min(backoff<<(failures-1), maxBackoff)
-	time.Sleep(rand.N(longest)) //nolint:gosec // a pause needs no secret
+	<-time.After(rand.N(longest)) //nolint:gosec // a pause needs no secret
 }

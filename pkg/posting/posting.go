@@ -18,6 +18,7 @@ import (
 	"errors"
 	"log/slog"
 	"sync"
+	"time"
 
 	"github.com/kortwallet/kort/pkg/ledger"
 	"github.com/kortwallet/kort/pkg/repository"
@@ -43,7 +44,8 @@ var ErrInternal = errors.New("posting failed")
 
 // Options tune a Poster. Zero values mean the defaults.
 type Options struct {
-	// Clock tells the moment at which an account's batch is decided.
+	// Clock tells the moment at which an account's batch is decided; by default the
+	// real one.
 	Clock func(account string) ledger.Micros
 	// Log receives the causes of internal errors.
 	Log                            *slog.Logger
@@ -86,6 +88,9 @@ func New(store *repository.Store, o Options) *Poster {
 	o.Committers = positive(o.Committers, DefaultCommitters)
 	if o.Log == nil {
 		o.Log = slog.Default()
+	}
+	if o.Clock == nil {
+		o.Clock = func(string) ledger.Micros { return ledger.MicrosOf(time.Now()) }
 	}
 	if !store.Postgres() {
 		o.Committers = 1

@@ -306,7 +306,7 @@ func (a *AuditReader) tie(ctx context.Context, account string, page *TxnPage) er
 		return err
 	}
 	page.Tokens = make(map[uuid.UUID]ledger.Token, len(tokens))
-	err = a.lookUp(ctx, tokenRecordColumns, tokenRecordText+" JOIN %s ON k.id = r.id WHERE k.account_id = $1", account, tokens,
+	err = a.lookUp(ctx, tokenRecordColumns, "SELECT "+tokenRecordFields+" FROM %s CROSS JOIN tokens AS k WHERE k.account_id = $1 AND k.id = r.id", account, tokens,
 		func(f *fields) {
 			token := tokenRecord(f)
 			page.Tokens[token.Token.ID] = token.Token
@@ -322,7 +322,7 @@ func (a *AuditReader) Holds(ctx context.Context, account string, ids []uuid.UUID
 	const columns = 5
 	holds := make(map[uuid.UUID]ledger.Hold, len(ids))
 	err := a.lookUp(ctx, columns, `SELECT h.id, h.card_object_id, h.amount, h.locked, h.open
-		FROM holds AS h JOIN %s ON h.id = r.id WHERE h.account_id = $1`, account, ids,
+		FROM %s CROSS JOIN holds AS h WHERE h.account_id = $1 AND h.id = r.id`, account, ids,
 		func(f *fields) {
 			hold := ledger.Hold{
 				ID: f.id("id"), Card: f.id("card_object_id"),
@@ -356,8 +356,7 @@ type TokenPage struct {
 	Spent map[uuid.UUID]ledger.Transaction // with ID, Card and Token only
 }
 
-const tokenRecordText = `SELECT k.id, k.card_object_id, k.expires_in, k.expires_at, k.single_use, k.spent_by, k.created_at
-	FROM tokens AS k`
+const tokenRecordFields = `k.id, k.card_object_id, k.expires_in, k.expires_at, k.single_use, k.spent_by, k.created_at`
 
 const tokenRecordColumns = 7
 
@@ -384,8 +383,8 @@ func (a *AuditReader) Tokens(ctx context.Context, account string, after TokenPos
 			key = last
 		}
 	}
-	text := fmt.Sprintf("%s WHERE k.account_id = $1 AND (k.card_object_id, k.id) > ($2, $4) AND k.card_object_id <= $3 "+
-		"ORDER BY k.card_object_id, k.id LIMIT %d", tokenRecordText, auditRows)
+	text := fmt.Sprintf("SELECT %s FROM tokens AS k WHERE k.account_id = $1 AND (k.card_object_id, k.id) > ($2, $4) AND k.card_object_id <= $3 "+
+		"ORDER BY k.card_object_id, k.id LIMIT %d", tokenRecordFields, auditRows)
 	page := &TokenPage{Spent: map[uuid.UUID]ledger.Transaction{}}
 	var spent []uuid.UUID
 	last, ordered := after, true
@@ -406,8 +405,8 @@ func (a *AuditReader) Tokens(ctx context.Context, account string, after TokenPos
 		return nil, errDisorder
 	}
 	const columns = 3
-	err = a.lookUp(ctx, columns, `SELECT t.id, t.card_object_id, t.token_id FROM transactions AS t JOIN %s ON t.id = r.id
-		WHERE t.account_id = $1`, account, spent,
+	err = a.lookUp(ctx, columns, `SELECT t.id, t.card_object_id, t.token_id
+		FROM %s CROSS JOIN transactions AS t WHERE t.account_id = $1 AND t.id = r.id`, account, spent,
 		func(f *fields) {
 			txn := ledger.Transaction{ID: f.id("id"), Card: f.id("card_object_id"), Token: f.id("token_id")}
 			page.Spent[txn.ID] = txn
@@ -455,22 +454,21 @@ func (a *AuditReader) Sums(ctx context.Context, account string, span CardSpan) (
 
 // HoldSums adds up the open holds of a card.
 type HoldSums struct {
-	Rows   int64 // all holds, settled ones included
-	Open   int64
-	Locked int64 // minor currency units
+	Open    int64
+	Locked  int64 // minor currency units
+	Defects []string
 }
 
 // HoldSums adds up the holds of a span of cards, by card key.
 func (a *AuditReader) HoldSums(ctx context.Context, account string, span CardSpan) (map[string]HoldSums, error) {
-	const columns = 4
-	text := `SELECT h.card_object_id, count(*), count(CASE WHEN h.open THEN 1 END),
-		CAST(sum(CASE WHEN h.open THEN h.locked ELSE 0 END) AS BIGINT)
-		FROM holds AS h WHERE h.account_id = $1 AND ` + span.where("h.card_object_id") + ` GROUP BY h.card_object_id`
+	const columns = 3
+	text := `SELECT h.card_object_id, count(*), CAST(sum(h.locked) AS BIGINT)
+		FROM holds AS h WHERE h.account_id = $1 AND ` + span.where("h.card_object_id") + ` AND h.open GROUP BY h.card_object_id`
 	sums := make(map[string]HoldSums)
 	after, upto := a.span(span)
 	err := a.each(ctx, text, columns, func(f *fields) {
 		key := f.text("card_object_id")
-		sums[key] = HoldSums{Rows: f.number("count"), Open: f.number("open"), Locked: f.number("locked")}
+		sums[key] = HoldSums{Open: f.number("open_holds"), Locked: f.number("amount_pending"), Defects: f.defects}
 	}, account, after, upto)
 	if err != nil {
 		return nil, fmt.Errorf("sum holds: %w", err)
@@ -478,59 +476,35 @@ func (a *AuditReader) HoldSums(ctx context.Context, account string, span CardSpa
 	return sums, nil
 }
 
-// HoldRecord is a hold that its transactions do not bear out.
-type HoldRecord struct {
-	Key, CardKey string
-	Hold         ledger.Hold
-	Stray        bool  // the card has no such pending transaction
-	Amount       int64 // of the pending transaction
-	Taken        int64 // by its captures and voids
-	Settlements  int64 // how many there are
-}
+// StrayHold is a hold whose card has no such pending transaction.
+type StrayHold struct{ Key, CardKey string }
 
-// WrongHolds compares the holds of a span of cards, in closed form, with the
-// transactions that opened and settled them, and returns those that differ, up to
-// a bounded number.
-func (a *AuditReader) WrongHolds(ctx context.Context, account string, span CardSpan) ([]HoldRecord, error) {
-	const columns = 8
-	text := fmt.Sprintf(`SELECT h.id, h.card_object_id, h.amount, h.locked, h.open, p.amount, s.taken, s.settlements
-		FROM holds AS h
-		LEFT JOIN transactions AS p ON p.account_id = $1 AND p.id = h.id
-			AND p.card_object_id = h.card_object_id AND p.type = 'pending_capture'
-		LEFT JOIN (SELECT t.card_object_id, t.parent_id, CAST(sum(t.amount) AS BIGINT) AS taken, count(*) AS settlements
-			FROM transactions AS t WHERE t.account_id = $1 AND %s AND t.parent_id IS NOT NULL
-			GROUP BY t.card_object_id, t.parent_id) AS s
-			ON s.parent_id = h.id AND s.card_object_id = h.card_object_id
-		WHERE h.account_id = $1 AND %s AND (p.id IS NULL OR p.amount <> h.amount
-			OR h.locked <> h.amount - COALESCE(s.taken, 0)
-			OR h.open <> (h.amount > COALESCE(s.taken, 0) OR s.taken IS NULL))
-		ORDER BY h.card_object_id, h.id LIMIT %d`,
-		span.where("t.card_object_id"), span.where("h.card_object_id"), auditStrays)
-	var wrong []HoldRecord
+// StrayHolds finds the stray holds of a span of cards, up to a bounded number.
+func (a *AuditReader) StrayHolds(ctx context.Context, account string, span CardSpan) ([]StrayHold, error) {
+	const columns = 2
+	text := fmt.Sprintf(`SELECT h.id, h.card_object_id FROM holds AS h WHERE h.account_id = $1 AND %s
+		AND NOT EXISTS (SELECT 1 FROM transactions AS p WHERE p.account_id = $1 AND p.id = h.id
+			AND p.card_object_id = h.card_object_id AND p.type = 'pending_capture')
+		ORDER BY h.card_object_id, h.id LIMIT %d`, span.where("h.card_object_id"), auditStrays)
+	var stray []StrayHold
 	after, upto := a.span(span)
 	err := a.each(ctx, text, columns, func(f *fields) {
-		var r HoldRecord
-		r.Key, r.Hold.ID = f.key("id")
-		r.CardKey, r.Hold.Card = f.key("card_object_id")
-		r.Hold.Amount, r.Hold.Locked, r.Hold.Open = f.number("amount"), f.number("locked"), f.flag("open")
-		r.Stray = f.null()
-		r.Amount, r.Taken, r.Settlements = f.number("amount"), f.number("taken"), f.number("settlements")
-		wrong = append(wrong, r)
+		stray = append(stray, StrayHold{Key: f.text("id"), CardKey: f.text("card_object_id")})
 	}, account, after, upto)
 	if err != nil {
-		return nil, fmt.Errorf("compare holds: %w", err)
+		return nil, fmt.Errorf("look for stray holds: %w", err)
 	}
-	return wrong, nil
+	return stray, nil
 }
 
 // SharedRefs finds transactions of a span of cards whose ref_id another
 // transaction of the card has too, up to a bounded number.
 func (a *AuditReader) SharedRefs(ctx context.Context, account string, span CardSpan) ([]TxnRecord, error) {
 	const columns = 3
-	text := fmt.Sprintf(`SELECT t.id, t.card_object_id, t.seq FROM transactions AS t JOIN
+	text := fmt.Sprintf(`SELECT t.id, t.card_object_id, t.seq FROM
 		(SELECT d.card_object_id, d.ref_id FROM transactions AS d WHERE d.account_id = $1 AND %s
-			GROUP BY d.card_object_id, d.ref_id HAVING count(*) > 1) AS g
-		ON t.card_object_id = g.card_object_id AND t.ref_id = g.ref_id WHERE t.account_id = $1
+			GROUP BY d.card_object_id, d.ref_id HAVING count(*) > 1) AS g CROSS JOIN transactions AS t
+		WHERE t.account_id = $1 AND t.card_object_id = g.card_object_id AND t.ref_id = g.ref_id
 		ORDER BY t.card_object_id, t.seq LIMIT %d`, span.where("d.card_object_id"), auditStrays)
 	var shared []TxnRecord
 	after, upto := a.span(span)
@@ -571,7 +545,8 @@ func (a *AuditReader) each(ctx context.Context, text string, columns int, read f
 }
 
 // lookUp shows the rows with the ids of a table argument to read; its place in
-// the text is %s.
+// the text is %s. It must stand on the left of a CROSS JOIN: SQLite then asks for
+// each id, while of a JOIN it may make one search through the whole account.
 func (a *AuditReader) lookUp(ctx context.Context, columns int, text, account string, ids []uuid.UUID, read func(*fields)) error {
 	if len(ids) == 0 {
 		return nil

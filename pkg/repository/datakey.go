@@ -18,11 +18,15 @@ var ErrOtherDataKey = errors.New("the database was written with another data key
 func (s *Store) ClaimDataKey(ctx context.Context, keyID, fingerprint string, now ledger.Micros) error {
 	return s.Write(ctx, func(tx *Tx) error {
 		if s.dialect.postgres {
-			if _, err := tx.tx.ExecContext(ctx, "LOCK TABLE data_keys IN SHARE ROW EXCLUSIVE MODE"); err != nil {
+			const lock = "LOCK TABLE data_keys IN SHARE ROW EXCLUSIVE MODE"
+			tx.observe(lock)
+			if _, err := tx.tx.ExecContext(ctx, lock); err != nil {
 				return fmt.Errorf("lock data keys: %w", classify(err))
 			}
 		}
-		found, err := tx.tx.QueryContext(ctx, "SELECT key_id, fingerprint, created_at FROM data_keys")
+		const read = "SELECT key_id, fingerprint, created_at FROM data_keys"
+		tx.observe(read)
+		found, err := tx.tx.QueryContext(ctx, read) //nolint:rowserrcheck // ScanRows looks at it
 		if err != nil {
 			return fmt.Errorf("read data keys: %w", classify(err))
 		}
@@ -33,9 +37,12 @@ func (s *Store) ClaimDataKey(ctx context.Context, keyID, fingerprint string, now
 		if len(rows) > 0 {
 			return matchDataKey(rows, keyID, fingerprint)
 		}
-		_, err = tx.tx.ExecContext(ctx, s.dialect.placeholders(
-			"INSERT INTO data_keys (key_id, fingerprint, created_at) VALUES ($1, $2, $3)"), keyID, fingerprint, int64(now))
-		return classify(err)
+		insert := s.dialect.placeholders("INSERT INTO data_keys (key_id, fingerprint, created_at) VALUES ($1, $2, $3)")
+		tx.observe(insert)
+		if _, err := tx.tx.ExecContext(ctx, insert, keyID, fingerprint, int64(now)); err != nil {
+			return fmt.Errorf("note the data key: %w", classify(err))
+		}
+		return nil
 	})
 }
 

@@ -75,7 +75,9 @@ func (d dialect) from(columns []column, n int, alias string) string {
 	if d.postgres {
 		return fmt.Sprintf("unnest(%s) AS %s(%s)", strings.Join(parts, ", "), alias, strings.Join(names, ", "))
 	}
-	return fmt.Sprintf("(SELECT %s FROM json_each($%d)) AS %s", strings.Join(parts, ", "), n, alias)
+	// LIMIT -1 limits nothing, but keeps SQLite from merging the subquery into an
+	// UPDATE, which it would then start from all rows of the account.
+	return fmt.Sprintf("(SELECT %s FROM json_each($%d) LIMIT -1) AS %s", strings.Join(parts, ", "), n, alias)
 }
 
 // args are the arguments for from: an array per column, or one JSON text.

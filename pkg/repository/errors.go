@@ -59,7 +59,8 @@ func kindOf(err error) error {
 	case errors.As(err, &network), errors.As(err, &connect),
 		errors.Is(err, driver.ErrBadConn), errors.Is(err, sql.ErrConnDone), errors.Is(err, sql.ErrTxDone),
 		errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, net.ErrClosed),
-		errors.Is(err, context.DeadlineExceeded):
+		errors.Is(err, context.DeadlineExceeded),
+		pgconn.SafeToRetry(err): // a connection that has ended since its last use
 		return ErrUnavailable
 	}
 	return nil

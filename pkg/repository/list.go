@@ -55,6 +55,9 @@ func (s *Store) Cards(ctx context.Context, account string, f Filter, p Page) ([]
 // CustomerCards lists a customer's cards that are not deleted, as [Store.Cards]
 // does. Another customer's card is no cursor.
 func (s *Store) CustomerCards(ctx context.Context, account, customerID string, p Page) ([]ledger.Card, error) {
+	if customerID == "" { // a filter without a customer would select everybody's cards
+		return nil, nil
+	}
 	f := Filter{Customer: customerID}
 	if err := s.checkCursor(ctx, account, p, f); err != nil {
 		return nil, err
@@ -115,7 +118,7 @@ func (f Filter) where(q *bun.SelectQuery) *bun.SelectQuery {
 		q.Where("c.customer_id = ?", f.Customer)
 	}
 	if len(f.Currencies) > 0 {
-		q.Where("c.currency IN (?)", bun.In(f.Currencies))
+		q.Where("c.currency IN (?)", bun.List(f.Currencies))
 	}
 	whereRange(q, "c.created_at", f.Created)
 	whereRange(q, "c.expires_at", f.Expires)

@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"time"
 
+	"github.com/gofrs/flock"
 	"github.com/uptrace/bun/migrate"
 
 	"github.com/kortwallet/kort/db"
@@ -14,6 +16,13 @@ import (
 // migrationLock is the key of the advisory lock that lets one server migrate at a
 // time. PostgreSQL frees it when its connection ends, however it ends.
 const migrationLock = 0x6b6f7274 // "kort"
+
+// The same for a SQLite file.
+const (
+	migrationLockSuffix = "-migration"
+	migrationLockMode   = 0o600
+	migrationLockRetry  = 20 * time.Millisecond
+)
 
 // Migration is a step of the schema.
 type Migration struct {
@@ -91,24 +100,36 @@ func (s *Store) Migrate(ctx context.Context) (names []string, err error) {
 	return names, nil
 }
 
-// lockMigrations waits for other migrating servers. On SQLite a server has the
-// file to itself.
+// lockMigrations waits for other migrating servers.
 func (s *Store) lockMigrations(ctx context.Context) (unlock func() error, err error) {
 	if !s.dialect.postgres {
-		return func() error { return nil }, nil
+		return s.lockMigrationsOfFile(ctx)
 	}
 	conn, err := s.read.DB.Conn(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("lock migrations: %w", classify(err))
 	}
-	if _, err := conn.ExecContext(ctx, fmt.Sprintf("SET lock_timeout = 0; SELECT pg_advisory_lock(%d)", migrationLock)); err != nil {
+	// Another server may be migrating for longer than any statement of ours may take.
+	const patience = "SET lock_timeout = 0; SET statement_timeout = 0; SELECT pg_advisory_lock(%d)"
+	if _, err := conn.ExecContext(ctx, fmt.Sprintf(patience, migrationLock)); err != nil {
 		return nil, errors.Join(fmt.Errorf("lock migrations: %w", classify(err)), conn.Close())
 	}
 	return func() error {
 		_, err := conn.ExecContext(context.WithoutCancel(ctx),
-			fmt.Sprintf("SELECT pg_advisory_unlock(%d); RESET lock_timeout", migrationLock))
+			fmt.Sprintf("SELECT pg_advisory_unlock(%d); RESET lock_timeout; RESET statement_timeout", migrationLock))
 		return errors.Join(classify(err), conn.Close())
 	}, nil
+}
+
+// lockMigrationsOfFile locks a file beside the database. A lock inside would have to
+// be held across the transactions of the steps, which SQLite has no way to do; this
+// one the system frees when the process ends, however it ends.
+func (s *Store) lockMigrationsOfFile(ctx context.Context) (unlock func() error, err error) {
+	lock := flock.New(s.path+migrationLockSuffix, flock.SetPermissions(migrationLockMode))
+	if _, err := lock.TryLockContext(ctx, migrationLockRetry); err != nil {
+		return nil, fmt.Errorf("lock migrations: %w", err)
+	}
+	return lock.Close, nil
 }
 
 func (s *Store) migrator() (*migrate.Migrator, error) {

@@ -46,19 +46,22 @@ func (s *Store) statements() statements {
 		cardModel: model(cardRow{}), txnModel: model(txnRow{}), holdModel: model(holdRow{}), tokenModel: model(tokenRow{}),
 	}
 	const first = 2 // $1 is the account
-	find := func(model *schema.Table, columns []column, on string) string {
-		return d.placeholders(fmt.Sprintf("SELECT x.* FROM %s JOIN %s AS x ON x.account_id = $1 AND %s",
-			d.from(columns, first, "r"), model.Name, on))
+	// CROSS JOIN makes SQLite begin with the argument. It would otherwise take the
+	// argument for large and read the whole account for each of its rows.
+	find := func(model *schema.Table, columns []column, on string, names ...string) string {
+		return d.placeholders(fmt.Sprintf("SELECT %s FROM %s CROSS JOIN %s AS x WHERE x.account_id = $1 AND %s",
+			selected("x", columnsOf(model, names...)), d.from(columns, first, "r"), model.Name, on))
 	}
-	t.tokenCards = find(t.tokenModel, hashColumns, "x.hash = r.hash")
-	t.txnCards = find(t.txnModel, idColumns, "x.id = r.id")
+	t.tokenCards = find(t.tokenModel, hashColumns, "x.hash = r.hash", "card_object_id")
+	t.txnCards = find(t.txnModel, idColumns, "x.id = r.id", "id", "card_object_id")
 	t.refTxns = find(t.txnModel, refColumns, "x.card_object_id = r.card_object_id AND x.ref_id = r.ref_id")
 	t.refTokens = find(t.tokenModel, refColumns, "x.card_object_id = r.card_object_id AND x.ref_id = r.ref_id")
 	t.holds = find(t.holdModel, idColumns, "x.id = r.id")
-	t.tokens = t.tokenCards
-	t.lockCards = d.placeholders(fmt.Sprintf(`SELECT c.* FROM cards AS c WHERE c.account_id = $1 AND c.id IN (
-		SELECT l.id FROM %s JOIN cards AS l ON l.account_id = $1 AND l.card_id = r.card_id AND l.deleted_at IS NULL
-		UNION SELECT k.id FROM %s) ORDER BY c.id`,
+	t.tokens = find(t.tokenModel, hashColumns, "x.hash = r.hash")
+	t.lockCards = d.placeholders(fmt.Sprintf(`SELECT %s FROM cards AS c WHERE c.account_id = $1 AND c.id IN (
+		SELECT l.id FROM %s CROSS JOIN cards AS l WHERE l.account_id = $1 AND l.card_id = r.card_id AND l.deleted_at IS NULL
+		UNION ALL SELECT k.id FROM %s) ORDER BY c.id`,
+		selected("c", columnsOf(t.cardModel)),
 		d.from(cardIDColumns, first, "r"), d.from(idColumns, first+d.width(cardIDColumns), "k"))) + d.forUpdate("c")
 
 	t.insertCards, t.insertTxns = d.insert(t.cardModel), d.insert(t.txnModel)
@@ -67,6 +70,16 @@ func (s *Store) statements() statements {
 	t.updateHolds = d.update(t.holdModel, holdUpdates)
 	t.updateTokens = d.update(t.tokenModel, tokenUpdates)
 	return t
+}
+
+// selected lists columns by name. With a star, a prepared statement would fail on
+// every connection as soon as a migration adds a column under a running server.
+func selected(alias string, columns []column) string {
+	names := make([]string, len(columns))
+	for i, c := range columns {
+		names[i] = alias + "." + c.name
+	}
+	return strings.Join(names, ", ")
 }
 
 // insert adds rows and returns the ids of those that no other writer had added

@@ -69,16 +69,13 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	if s.dialect.postgres {
 		err = s.openPostgres(o)
 	} else {
-		err = s.openSQLite(o)
+		err = s.openSQLite(ctx, o)
 	}
 	if err != nil {
 		return nil, err
 	}
 	if o.Observe != nil {
-		s.read.AddQueryHook(hook(o.Observe))
-		if s.write != s.read {
-			s.write.AddQueryHook(hook(o.Observe))
-		}
+		s.read, s.write = s.read.WithQueryHook(hook(o.Observe)), s.write.WithQueryHook(hook(o.Observe))
 	}
 	s.texts = s.statements()
 	if err := s.read.PingContext(ctx); err != nil {
@@ -125,7 +122,7 @@ func (s *Store) openPostgres(o Options) error {
 //   - synchronous=FULL makes every commit durable; an ephemeral database has none.
 //   - The writer begins with BEGIN IMMEDIATE: a transaction that reads first and
 //     writes later could otherwise fail half-way, because another one wrote between.
-func (s *Store) openSQLite(o Options) error {
+func (s *Store) openSQLite(ctx context.Context, o Options) error {
 	if o.SQLitePath == "" {
 		return errors.New("neither a database URL nor a database file was given")
 	}
@@ -150,7 +147,7 @@ func (s *Store) openSQLite(o Options) error {
 	if s.write, err = openPool(path, writer, 1); err != nil {
 		return err
 	}
-	if err := s.write.Ping(); err != nil { // creates the file before a reader asks for it
+	if err := s.write.PingContext(ctx); err != nil { // creates the file before a reader asks for it
 		return errors.Join(fmt.Errorf("open %s: %w", o.SQLitePath, classify(err)), s.write.Close())
 	}
 	s.read, err = openPool(path, reader, orDefault(o.ReadConns, runtime.GOMAXPROCS(0)*2))

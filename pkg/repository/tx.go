@@ -3,10 +3,13 @@ package repository
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"reflect"
 	"slices"
+	"strings"
 
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/uptrace/bun/schema"
 
 	"github.com/kortwallet/kort/pkg/ledger"
@@ -25,9 +28,9 @@ type Tx struct {
 // The context must not be one that a caller can cancel, or a commit could be cut
 // in two.
 func (s *Store) Write(ctx context.Context, fn func(*Tx) error) error {
-	tx, err := s.write.DB.BeginTx(ctx, nil)
+	tx, err := s.begin(ctx)
 	if err != nil {
-		return fmt.Errorf("begin: %w", classify(err))
+		return fmt.Errorf("begin: %w", err)
 	}
 	defer func() { _ = tx.Rollback() }() // after a commit this does nothing; before it, the first error matters
 	if err := fn(&Tx{store: s, tx: tx}); err != nil {
@@ -37,6 +40,24 @@ func (s *Store) Write(ctx context.Context, fn func(*Tx) error) error {
 		return fmt.Errorf("commit: %w", classify(err))
 	}
 	return nil
+}
+
+// begin starts a transaction on a connection that works. When a database was
+// restarted, any number of connections in the pool are dead and do not know it;
+// each that is tried leaves the pool, and nothing has happened yet.
+func (s *Store) begin(ctx context.Context) (*sql.Tx, error) {
+	for dead := 0; ; dead++ {
+		tx, err := s.write.DB.BeginTx(ctx, nil)
+		if err == nil {
+			return tx, nil
+		}
+		err = classify(err)
+		var noServer *pgconn.ConnectError
+		stale := s.dialect.postgres && errors.Is(err, ErrUnavailable) && !errors.As(err, &noServer) && ctx.Err() == nil
+		if !stale || dead >= s.write.Stats().MaxOpenConnections {
+			return nil, err
+		}
+	}
 }
 
 // Load reads into the book everything the operations need to be posted, and locks
@@ -161,7 +182,9 @@ func (tx *Tx) loadLocked(ctx context.Context, account string, book *ledger.Book,
 // has added one of the rows first: roll back, load and decide again.
 //
 // Changed cards come before new ones, so that a deletion frees its card_id for a
-// creation of the same batch.
+// creation of the same batch. New cards and tokens come in the order of the keys
+// that other servers may be inserting as well: two servers with the same keys in
+// different orders would deadlock.
 func (tx *Tx) Save(ctx context.Context, account string, c ledger.Changes) error {
 	t := &tx.store.texts
 	updates := []struct {
@@ -177,14 +200,17 @@ func (tx *Tx) Save(ctx context.Context, account string, c ledger.Changes) error 
 			return err
 		}
 	}
+	newCards, newTokens := slices.Clone(c.NewCards), slices.Clone(c.NewTokens)
+	slices.SortFunc(newCards, func(a, b ledger.Card) int { return strings.Compare(a.CardID, b.CardID) })
+	slices.SortFunc(newTokens, func(a, b ledger.Token) int { return strings.Compare(a.Hash, b.Hash) })
 	inserts := []struct {
 		text string
 		rows table
 	}{
-		{t.insertCards, rowsOf(t.cardModel, columnsOf(t.cardModel), account, c.NewCards, rowOfCard)},
+		{t.insertCards, rowsOf(t.cardModel, columnsOf(t.cardModel), account, newCards, rowOfCard)},
 		{t.insertTxns, rowsOf(t.txnModel, columnsOf(t.txnModel), account, c.Txns, rowOfTxn)},
 		{t.insertHolds, rowsOf(t.holdModel, columnsOf(t.holdModel), account, c.NewHolds, rowOfHold)},
-		{t.insertTokens, rowsOf(t.tokenModel, columnsOf(t.tokenModel), account, c.NewTokens, rowOfToken)},
+		{t.insertTokens, rowsOf(t.tokenModel, columnsOf(t.tokenModel), account, newTokens, rowOfToken)},
 	}
 	for _, i := range inserts {
 		if err := tx.insert(ctx, i.text, account, i.rows); err != nil {
@@ -202,7 +228,7 @@ func (tx *Tx) find(ctx context.Context, text, account string, rows any, tables .
 		return err
 	}
 	tx.observe(text)
-	found, err := tx.tx.QueryContext(ctx, text, args...)
+	found, err := tx.tx.QueryContext(ctx, text, args...) //nolint:rowserrcheck // ScanRows looks at it
 	if err != nil {
 		return classify(err)
 	}

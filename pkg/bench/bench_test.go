@@ -1,0 +1,254 @@
+package bench
+
+import (
+	"context"
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/kortwallet/kort/pkg/pgtest"
+	"github.com/kortwallet/kort/pkg/repository"
+)
+
+// These keep a benchmark as short as it can be and still be one.
+const (
+	shortWindow = 200 * time.Millisecond
+	fewCards    = 50
+	fewTills    = 4
+)
+
+// serverProgram builds the command once for all tests.
+var serverProgram = sync.OnceValues(func() (Program, error) {
+	dir, err := os.MkdirTemp("", "kort-bench-test-")
+	if err != nil {
+		return Program{}, err
+	}
+	path := filepath.Join(dir, "kort")
+	out, err := exec.Command("go", "build", "-o", path, "github.com/kortwallet/kort/cmd/kort").CombinedOutput()
+	if err != nil {
+		return Program{}, errors.New(string(out))
+	}
+	return Program{Path: path, Args: []string{"bench-server"}, Env: []string{"PATH=" + os.Getenv("PATH")}}, nil
+})
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	if program, err := serverProgram(); err == nil {
+		if err := os.RemoveAll(filepath.Dir(program.Path)); err != nil {
+			panic(err)
+		}
+	}
+	os.Exit(code)
+}
+
+// onPostgres lets the tests on PostgreSQL take turns, so that each can tell whether
+// the databases that are left are its own.
+var onPostgres sync.Mutex
+
+// onEachEngine runs a test on both engines. On PostgreSQL the URL is that of a
+// database which the benchmark connects to and does not touch.
+func onEachEngine(t *testing.T, test func(*testing.T, Options)) {
+	t.Helper()
+	program, err := serverProgram()
+	if err != nil {
+		t.Fatal(err)
+	}
+	options := Options{
+		Server: program, Connections: fewTills, Cards: fewCards, Runs: 2, Duration: shortWindow, Version: "test",
+	}
+	t.Run("sqlite", func(t *testing.T) {
+		t.Parallel()
+		o := options
+		o.Engines, o.Dir = []Engine{SQLite}, t.TempDir()
+		test(t, o)
+	})
+	t.Run("postgres", func(t *testing.T) {
+		t.Parallel()
+		o := options
+		o.Engines, o.Dir, o.PostgresURL = []Engine{Postgres}, t.TempDir(), pgtest.URL(t)
+		onPostgres.Lock()
+		defer onPostgres.Unlock()
+		before := databases(t, o)
+		test(t, o)
+		for name := range databases(t, o) {
+			if !before[name] {
+				t.Errorf("the database %s is left", name)
+			}
+		}
+	})
+}
+
+func TestRun(t *testing.T) {
+	t.Parallel()
+	onEachEngine(t, func(t *testing.T, o Options) {
+		var last Progress
+		phases := map[string]bool{}
+		o.Observe = func(p Progress) {
+			if p.Done < last.Done || p.Done > p.Total {
+				t.Errorf("progress %s of %s after %s", p.Done, p.Total, last.Done)
+			}
+			last = p
+			phases[p.Phase] = true
+		}
+		report, err := Run(t.Context(), o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(report.Engines) != 1 || report.Machine.Cores == 0 {
+			t.Fatalf("report %+v", report)
+		}
+		assertFigures(t, report.Engines[0])
+		if !phases[string(o.Engines[0])+": drawdown, one hot card, run 2 of 2"] {
+			t.Errorf("phases %v", phases)
+		}
+		assertNothingLeft(t, o.Dir)
+	})
+}
+
+// assertFigures checks what holds on any machine.
+func assertFigures(t *testing.T, e EngineResult) {
+	t.Helper()
+	var measured int64
+	for _, result := range append(e.Workloads, e.Baseline) {
+		if len(result.Runs) != 2 {
+			t.Errorf("%s: %d runs", result.Title, len(result.Runs))
+		}
+		for _, f := range append(result.Runs, result.Median) {
+			if f.Requests == 0 || f.PerSecond <= 0 || f.Errors != 0 || f.P50Micros <= 0 ||
+				f.P50Micros > f.P99Micros || f.P99Micros > f.P999Micros || f.P999Micros > f.MaxMicros {
+				t.Errorf("%s: %+v", result.Title, f)
+			}
+		}
+		if result.transactions {
+			measured += int64(result.Median.Requests)
+			if result.Ratio <= 0 {
+				t.Errorf("%s is not compared with the baseline", result.Title)
+			}
+		}
+	}
+	if len(e.Workloads) != 4 || e.Transactions < fewCards+measured {
+		t.Errorf("%d workloads, %d transactions; measured %d and created %d cards", len(e.Workloads), e.Transactions, measured, fewCards)
+	}
+}
+
+func TestInterruptedRunLeavesNothing(t *testing.T) {
+	t.Parallel()
+	onEachEngine(t, func(t *testing.T, o Options) {
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		o.Duration = time.Hour
+		o.Observe = func(p Progress) {
+			if p.Rate > 0 && strings.Contains(p.Phase, "warm-up") {
+				cancel()
+			}
+		}
+		if _, err := Run(ctx, o); !errors.Is(err, context.Canceled) {
+			t.Errorf("got %v", err)
+		}
+		assertNothingLeft(t, o.Dir)
+	})
+}
+
+func TestServerThatDoesNotStart(t *testing.T) {
+	t.Parallel()
+	onEachEngine(t, func(t *testing.T, o Options) {
+		o.Server.Args = []string{"no-such-command"}
+		_, err := Run(t.Context(), o)
+		if err == nil || !strings.Contains(err.Error(), "the server wrote:") || !strings.Contains(err.Error(), "no-such-command") {
+			t.Errorf("got %v, want what the server complained about", err)
+		}
+		assertNothingLeft(t, o.Dir)
+	})
+}
+
+// databases lists the databases that benchmarks have made.
+func databases(t *testing.T, o Options) map[string]bool {
+	t.Helper()
+	ctx := context.WithoutCancel(t.Context())
+	conn, err := pgx.Connect(ctx, o.PostgresURL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := conn.Close(ctx); err != nil {
+			t.Error(err)
+		}
+	}()
+	rows, err := conn.Query(ctx, `SELECT datname FROM pg_database WHERE datname LIKE 'kort\_bench\_%'`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	names, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := make(map[string]bool, len(names))
+	for _, name := range names {
+		found[name] = true
+	}
+	return found
+}
+
+func assertNothingLeft(t *testing.T, dir string) {
+	t.Helper()
+	entries, err := os.ReadDir(dir)
+	if err != nil || len(entries) > 0 {
+		t.Errorf("left in the directory: %v, %v", entries, err)
+	}
+}
+
+// A database that tells another story than the answers gets no figures.
+func TestAuditNoticesALie(t *testing.T) {
+	t.Parallel()
+	onEachEngine(t, func(t *testing.T, o Options) {
+		ctx := t.Context()
+		b := benchmark{Options: o, engine: o.Engines[0]}
+		db, err := b.createDatabase(ctx)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() {
+			if err := db.remove(ctx); err != nil {
+				t.Error(err)
+			}
+		}()
+		store, err := repository.Open(ctx, repository.Options{PostgresURL: db.url, SQLitePath: db.sqliteFile()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := store.Migrate(ctx); err != nil {
+			t.Fatal(err)
+		}
+		if err := store.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if n, err := db.audit(ctx, 0); n != 0 || err != nil {
+			t.Errorf("an empty database: %d, %v", n, err)
+		}
+		if _, err := db.audit(ctx, 1); !errors.Is(err, errLost) {
+			t.Errorf("a transaction that was acknowledged and is not there: %v", err)
+		}
+		pool, err := db.open()
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer pool.Close()
+		const stray = `INSERT INTO transactions
+			(account_id, id, card_object_id, seq, type, amount, currency, ref_id, addressed_by, amount_given, created_at, created_by, digest)
+			VALUES ('` + account + `', '019a2b3c-4d5e-7f60-8a1b-2c3d4e5f6071', '019a2b3c-4d5e-7f60-8a1b-2c3d4e5f6072', 1, 'fund', 5, 'NOK',
+				'r', 'card_id', TRUE, 1, 'x', '')`
+		if _, err := pool.ExecContext(ctx, stray); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := db.audit(ctx, 1); !errors.Is(err, errLost) || !strings.Contains(err.Error(), "findings") {
+			t.Errorf("a transaction that no server has written: %v", err)
+		}
+	})
+}

@@ -1,0 +1,201 @@
+package bench
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+const (
+	// watchInterval is the time between two reports of progress.
+	watchInterval = 200 * time.Millisecond
+	// answerTimeout is how long after its end a window waits for the last answers.
+	answerTimeout = time.Minute
+	// expectedPerSecond is the rate of requests for which space is reserved, so that
+	// noting a latency does not allocate while the clock runs.
+	expectedPerSecond = 100_000
+	// warmReserve is how long a stretch without a set end is expected to take.
+	warmReserve = 5 * time.Second
+)
+
+// load is the load generator: tills that work at the same time.
+type load struct {
+	server   *server
+	tills    []*till
+	cards    []card
+	answered atomic.Int64 // requests
+	release  func() bool
+}
+
+// newLoad opens a connection for each token of the server.
+func newLoad(ctx context.Context, s *server, cards int) (*load, error) {
+	l := &load{server: s, cards: make([]card, cards)}
+	for i := range l.cards {
+		l.cards[i].id = cardID(i)
+	}
+	count := func() { l.answered.Add(1) }
+	for i, token := range s.Tokens {
+		c, err := dial(ctx, s.Addr)
+		if err != nil {
+			return nil, errors.Join(err, l.close())
+		}
+		l.tills = append(l.tills, newTill(i, c, s.Addr, token, l.cards, count))
+	}
+	// A till that waits for an answer notices the end of the context by this only.
+	l.release = context.AfterFunc(ctx, func() { l.hurry(time.Now()) })
+	return l, nil
+}
+
+// hurry makes waiting for answers fail from a moment on. A connection that cannot
+// take a deadline is closed, and says so where it is used.
+func (l *load) hurry(deadline time.Time) {
+	for _, t := range l.tills {
+		_ = t.connection.conn.SetDeadline(deadline)
+	}
+}
+
+// close closes all connections.
+func (l *load) close() error {
+	if l.release != nil {
+		l.release()
+	}
+	var failures []error
+	for _, t := range l.tills {
+		failures = append(failures, t.connection.conn.Close())
+	}
+	return errors.Join(failures...)
+}
+
+// acknowledged is how many transactions the server has said that it made.
+func (l *load) acknowledged() (transactions int64) {
+	for _, t := range l.tills {
+		transactions += t.acknowledged
+	}
+	return transactions
+}
+
+// createCards creates all cards, each till its share.
+func (l *load) createCards(ctx context.Context, watch watcher) error {
+	_, err := l.each(ctx, warmReserve, watch, func(t *till) error {
+		for i := t.number; i < len(l.cards); i += len(l.tills) {
+			if err := t.createCard(&l.cards[i]); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("create the cards: %w", err)
+	}
+	return nil
+}
+
+// window keeps all tills busy for a time and sums up what they saw.
+func (l *load) window(ctx context.Context, w workload, length time.Duration, watch watcher) (Figures, error) {
+	before, err := l.usage()
+	if err != nil {
+		return Figures{}, err
+	}
+	l.hurry(time.Now().Add(length + answerTimeout))
+	if ctx.Err() != nil { // else the line above might have undone what its end set
+		return Figures{}, ctx.Err()
+	}
+	deadline := time.Now().Add(length)
+	elapsed, err := l.each(ctx, length, watch, func(t *till) error {
+		for time.Now().Before(deadline) && ctx.Err() == nil {
+			if err := w.turn(t); err != nil && !t.fail(err) {
+				return nil // noted by fail
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return Figures{}, err
+	}
+	after, err := l.usage()
+	if err != nil {
+		return Figures{}, err
+	}
+	figures := figuresOf(l.latencies(), elapsed)
+	figures.add(before, after)
+	return figures, nil
+}
+
+// each lets every till do something, and watches over it. The error is the context's
+// or says how many requests failed.
+func (l *load) each(ctx context.Context, length time.Duration, watch watcher, work func(*till) error) (time.Duration, error) {
+	reserve := int(length.Seconds()*expectedPerSecond) / len(l.tills)
+	for _, t := range l.tills {
+		t.latencies = slices.Grow(t.latencies[:0], reserve)
+	}
+	before, start := l.answered.Load(), time.Now()
+	var working sync.WaitGroup
+	for _, t := range l.tills {
+		working.Go(func() {
+			if err := work(t); err != nil {
+				t.fail(err)
+			}
+		})
+	}
+	done := make(chan time.Duration)
+	go func() {
+		working.Wait()
+		done <- time.Since(start)
+	}()
+	ticker := time.NewTicker(watchInterval)
+	defer ticker.Stop()
+	for {
+		select {
+		case elapsed := <-done:
+			return elapsed, l.verdict(ctx)
+		case <-ticker.C:
+			watch(l.answered.Load()-before, time.Since(start))
+		}
+	}
+}
+
+// verdict says whether all requests were answered, and answered well.
+func (l *load) verdict(ctx context.Context) error {
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	var failed, sent int
+	var first error
+	for _, t := range l.tills {
+		failed += t.failed
+		sent += len(t.latencies)
+		if first == nil {
+			first = t.failure
+		}
+	}
+	if failed == 0 {
+		return nil
+	}
+	return fmt.Errorf("%d of %d requests failed, the first with: %w", failed, max(sent, failed), first)
+}
+
+// latencies joins what all tills have noted.
+func (l *load) latencies() []time.Duration {
+	var all []time.Duration
+	for _, t := range l.tills {
+		all = append(all, t.latencies...)
+	}
+	return all
+}
+
+// usage is what server and load generator have used so far.
+func (l *load) usage() (u usages, err error) {
+	if u.server, err = usageOf(l.server.pid()); err != nil {
+		return u, err
+	}
+	u.client, err = usageOf(os.Getpid())
+	return u, err
+}
+
+// cardID names a card. All names have the same length.
+func cardID(number int) string { return fmt.Sprintf("card-%07d", number) }

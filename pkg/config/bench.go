@@ -1,0 +1,75 @@
+package config
+
+import (
+	"net/url"
+	"strconv"
+	"time"
+)
+
+// Bench holds the settings of bench.
+type Bench struct {
+	Engine      string        `name:"engine" default:"both" enum:"sqlite,postgres,both" placeholder:"ENGINE" help:"Database to measure on: ${enum}. Default: ${default}."`
+	Connections int           `name:"connections" default:"64" placeholder:"N" help:"Connections that send requests at the same time. Default: ${default}."`
+	Cards       int           `name:"cards" default:"10000" placeholder:"N" help:"Cards to spread the requests over. Default: ${default}."`
+	Duration    time.Duration `name:"duration" default:"5s" placeholder:"DURATION" help:"Length of a run. Default: ${default}."`
+	Runs        int           `name:"runs" default:"3" placeholder:"N" help:"Runs of each workload, after a warm-up; the medians are reported. Default: ${default}."`
+	DatabaseURL Secret        `name:"database-url" env:"KORT_BENCH_DATABASE_URL" placeholder:"URL" help:"PostgreSQL to measure on, whose user may create databases: a new one is made there and dropped afterwards. With a password it belongs in the environment: other users can read a command line. Empty: a PostgreSQL is started from the programs on this machine, and removed afterwards."`
+	Dir         string        `name:"dir" placeholder:"DIR" help:"Directory for the temporary data. Empty: that of the system. Commits cost nothing on a file system in memory."`
+	JSON        bool          `name:"json" help:"Print the report as JSON, with every single run."`
+}
+
+// Bounds of a benchmark.
+const (
+	maxBenchConnections = 1000
+	maxBenchCards       = 1_000_000
+	maxBenchRuns        = 100
+	minBenchDuration    = 100 * time.Millisecond
+)
+
+// SQLite says whether to measure on SQLite.
+func (b Bench) SQLite() bool { return b.Engine != "postgres" }
+
+// Postgres says whether to measure on PostgreSQL.
+func (b Bench) Postgres() bool { return b.Engine != "sqlite" }
+
+// Validate says all that is wrong.
+func (b Bench) Validate() error {
+	var p Problems
+	p.addBenchRange("connections", b.Connections, maxBenchConnections)
+	p.addBenchRange("cards", b.Cards, maxBenchCards)
+	p.addBenchRange("runs", b.Runs, maxBenchRuns)
+	if b.Duration < minBenchDuration || b.Duration > maxTimeout {
+		p = append(p, Problem{Setting: "--duration", Reason: "must be from " + minBenchDuration.String() + " to " + maxTimeout.String()})
+	}
+	b.checkDatabaseURL(&p)
+	return p.err()
+}
+
+func (b Bench) checkDatabaseURL(p *Problems) {
+	if b.DatabaseURL == "" {
+		return
+	}
+	const setting = "--database-url (KORT_BENCH_DATABASE_URL)"
+	if !b.Postgres() {
+		*p = append(*p, Problem{Setting: setting, Reason: "does not go with --engine sqlite: leave out one of them"})
+	}
+	parsed, err := url.Parse(b.DatabaseURL.Reveal())
+	if err != nil || parsed.Scheme != "postgres" && parsed.Scheme != "postgresql" {
+		*p = append(*p, Problem{Setting: setting, Reason: "must be a PostgreSQL URL, such as postgres://kort@db.example.com/postgres"})
+	}
+}
+
+// BenchServer holds the settings of the server that a benchmark starts.
+type BenchServer struct {
+	Serve
+	Account string `name:"account" required:"" help:"Account of the tokens."`
+	Tokens  int    `name:"tokens" required:"" help:"Number of tokens to print."`
+}
+
+// addBenchRange notes a number that is out of range. These flags are a choice of the
+// moment and have no environment variable.
+func (p *Problems) addBenchRange(flag string, n, most int) {
+	if n < 1 || n > most {
+		*p = append(*p, Problem{Setting: "--" + flag, Reason: "must be from 1 to " + strconv.Itoa(most)})
+	}
+}
