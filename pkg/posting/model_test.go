@@ -202,7 +202,7 @@ func TestModel(t *testing.T) {
 		"postgres": {16, 700},
 	} {
 		options := repotest.Engines()[name]
-		if testing.Short() || raceDetector {
+		if testing.Short() || repotest.RaceDetector {
 			size.seeds, size.steps = 2, 600
 		}
 		for _, seed := range ledgertest.Seeds(t, 1, size.seeds) {

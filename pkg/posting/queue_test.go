@@ -69,7 +69,7 @@ func TestNoTimer(t *testing.T) {
 		fastest = min(fastest, time.Since(begin))
 	}
 	limit := 3 * time.Millisecond
-	if raceDetector {
+	if repotest.RaceDetector {
 		limit *= 10
 	}
 	if fastest > limit {

@@ -77,7 +77,7 @@ const (
 )
 
 func rounds() int {
-	if testing.Short() || raceDetector {
+	if testing.Short() || repotest.RaceDetector {
 		return 5
 	}
 	return 25

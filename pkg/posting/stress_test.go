@@ -30,7 +30,7 @@ const (
 )
 
 func stressSteps() int {
-	if testing.Short() || raceDetector {
+	if testing.Short() || repotest.RaceDetector {
 		return 12
 	}
 	return 60

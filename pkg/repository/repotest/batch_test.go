@@ -84,7 +84,7 @@ func script(rounds int) []ledger.Operation {
 func TestBatchesOfEverySize(t *testing.T) {
 	t.Parallel()
 	rounds, sizes := 32, []int{1, 2, 3, 17, 64, 255, 256, 1000}
-	if testing.Short() {
+	if testing.Short() || repotest.RaceDetector {
 		rounds, sizes = 6, []int{1, 7, 256}
 	}
 	repotest.EachDatabase(t, func(t *testing.T, d repotest.Database) {
