@@ -201,3 +201,23 @@ func TestSQLiteSecondWriter(t *testing.T) {
 		t.Errorf("after a long wait: %v, want ErrUnavailable", err)
 	}
 }
+
+// A write has the lock from its beginning. With a lock only at its first write, what
+// it read before could have changed meanwhile, and it would fail half-way.
+func TestSQLiteWritesLockFirst(t *testing.T) {
+	t.Parallel()
+	d := repotest.Migrated(t, repotest.SQLite(t))
+	raw := d.Raw(t)
+	raw.MustExec(t, "PRAGMA busy_timeout = 0")
+	err := d.Write(t.Context(), func(*repository.Tx) error {
+		if err := raw.Exec("BEGIN IMMEDIATE"); err == nil {
+			t.Error("somebody else could begin to write")
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	raw.MustExec(t, "BEGIN IMMEDIATE")
+	raw.MustExec(t, "ROLLBACK")
+}
