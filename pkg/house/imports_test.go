@@ -44,7 +44,7 @@ var table = map[string]rule{
 
 	"pkg/ledger":   {foreign: []string{uuidModule}},
 	"pkg/posting":  {ours: []string{"pkg/ledger", "pkg/repository", "pkg/cardcode"}, foreign: []string{uuidModule}},
-	"pkg/cardcode": {foreign: []string{uuidModule, "github.com/boombuler/barcode"}},
+	"pkg/cardcode": {foreign: []string{uuidModule}},
 	"pkg/auth":     {foreign: []string{uuidModule, "github.com/lestrrat-go/jwx/v2"}},
 	"pkg/config":   {},
 	"pkg/audit":    {ours: []string{"pkg/ledger", "pkg/repository"}, foreign: []string{uuidModule}},
