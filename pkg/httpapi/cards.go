@@ -127,7 +127,7 @@ func (h *handlers) create(ctx context.Context, account string, drafts []*draft, 
 	for _, d := range drafts {
 		op.Cards = append(op.Cards, d.NewCard)
 	}
-	result, err := h.Poster.Submit(ctx, account, op)
+	result, err := h.Submit(ctx, account, op)
 	if err != nil {
 		return nil, err
 	}
@@ -176,7 +176,7 @@ func (h *handlers) AidCardsCardidDelete(
 		return nil, err
 	}
 	op := &ledger.DeleteCard{ID: id, CardID: r.CardID, By: principalOf(ctx).Subject}
-	result, err := h.Poster.Submit(ctx, r.Aid, op)
+	result, err := h.Submit(ctx, r.Aid, op)
 	if err != nil {
 		return nil, err
 	}
@@ -199,7 +199,7 @@ func (h *handlers) AidCardsCardidActivatePost(
 	if err != nil {
 		return nil, err
 	}
-	result, err := h.Poster.Submit(ctx, r.Aid, &ledger.Activate{
+	result, err := h.Submit(ctx, r.Aid, &ledger.Activate{
 		ID: id, CardID: r.CardID, Amount: r.Body.Amount, Currency: ledger.Currency(r.Body.Currency),
 		CustomerID: given(r.Body.CustomerID), Name: given(r.Body.Name), OriginatedBy: given(r.Body.OriginatedBy),
 		Metadata: metadata, ActiveFrom: microsOf(r.Body.ActiveFrom), ExpiresAt: microsOf(r.Body.ExpiresAt),

@@ -236,7 +236,7 @@ func TestOutages(t *testing.T) {
 		if err := closed.Close(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		draining := &account{s: s.variant(t, func(c *httpapi.Config) { c.Poster = closed }), id: id}
+		draining := &account{s: s.variant(t, func(c *httpapi.Config) { c.Submit = closed.Submit }), id: id}
 		if got := retryAfter(t, draining.want(t, "overloaded", createCard(draining.newCard()))); got != 1 {
 			t.Errorf("Retry-After is %d, want 1", got)
 		}
@@ -267,7 +267,7 @@ func TestFullQueue(t *testing.T) {
 		release := make(chan struct{})
 		clock := func(account string) ledger.Micros { <-release; return s.clock.now(account) }
 		poster := newPoster(t, s.database, posting.Options{Clock: clock, Log: s.config.Log, MaxQueue: 1, MaxBatch: 1, Committers: 1})
-		a := s.variant(t, func(c *httpapi.Config) { c.Poster = poster }).account()
+		a := s.variant(t, func(c *httpapi.Config) { c.Submit = poster.Submit }).account()
 		answers := make(chan string)
 		for range 10 {
 			go func() { answers <- a.do(t, createCard(a.newCard())).code(t) }()
@@ -343,7 +343,7 @@ func longCard(t *testing.T, a *account) object {
 		done := make(chan error)
 		for range 250 {
 			go func() {
-				_, err := a.s.config.Poster.Submit(t.Context(), a.id, &ledger.Transact{
+				_, err := a.s.config.Submit(t.Context(), a.id, &ledger.Transact{
 					ID: uuid.Must(uuid.NewV7()), Action: ledger.ActionDrawdown, RefID: uuid.NewString(),
 					CardID: card["card_id"].(string), Amount: 7, AmountGiven: true, Currency: ledger.NOK, By: "test",
 					Metadata: `{"text":"` + strings.Repeat("x", 200) + `"}`,

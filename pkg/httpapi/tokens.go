@@ -27,7 +27,7 @@ func (h *handlers) AidCardsCardidTokenPost(
 	if r.Body.ExpiresAfterTransaction != nil {
 		token.SingleUse = *r.Body.ExpiresAfterTransaction
 	}
-	result, err := h.Poster.Submit(ctx, r.Aid, &ledger.CreateToken{CardID: r.CardID, New: drawn.NewToken})
+	result, err := h.Submit(ctx, r.Aid, &ledger.CreateToken{CardID: r.CardID, New: drawn.NewToken})
 	if err != nil {
 		return nil, err
 	}
@@ -61,7 +61,7 @@ func (h *handlers) AidCardsCardidRotatePinPost(
 	if err != nil {
 		return nil, err
 	}
-	_, err = h.Poster.Submit(ctx, r.Aid, &ledger.RotatePIN{
+	_, err = h.Submit(ctx, r.Aid, &ledger.RotatePIN{
 		ID: id, CardID: r.CardID,
 		PINFor: func(card uuid.UUID) ledger.PIN { return *h.storedPIN(r.Aid, card, drawn) },
 	})
@@ -92,7 +92,7 @@ func (h *handlers) cardByToken(ctx context.Context, account, hash string, pin le
 	if pin.Compare == nil && !pin.Required {
 		return h.Store.CardByToken(ctx, account, hash, h.Clock(account))
 	}
-	result, err := h.Poster.Submit(ctx, account, &ledger.CheckPIN{TokenHash: hash, PIN: pin})
+	result, err := h.Submit(ctx, account, &ledger.CheckPIN{TokenHash: hash, PIN: pin})
 	if err != nil {
 		return ledger.Card{}, err
 	}

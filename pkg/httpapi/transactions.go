@@ -99,7 +99,7 @@ func (h *handlers) transact(
 		return api.Transaction{}, nil, err
 	}
 	op.By = principalOf(ctx).Subject
-	result, err := h.Poster.Submit(ctx, account, op)
+	result, err := h.Submit(ctx, account, op)
 	if err != nil {
 		return api.Transaction{}, nil, err
 	}
