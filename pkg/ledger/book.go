@@ -2,7 +2,6 @@ package ledger
 
 import (
 	"bytes"
-	"maps"
 	"slices"
 
 	"github.com/google/uuid"
@@ -31,8 +30,9 @@ type Book struct {
 	tokenRefs   map[RefKey]uuid.UUID
 	offers      map[string]uuid.UUID // value that a new token of the batch may take → its card
 
-	made    changed // rows that the batch inserts
-	touched changed // rows that the batch updates
+	made    changed            // rows that the batch inserts
+	touched changed            // rows that the batch updates
+	posted  map[uuid.UUID]bool // cards that got a transaction
 	txns    []Transaction
 }
 
@@ -53,6 +53,7 @@ func NewBook(account string, now Micros) *Book {
 		refs: map[RefKey]Transaction{}, parents: map[uuid.UUID]uuid.UUID{}, holds: map[uuid.UUID]Hold{},
 		tokens: map[uuid.UUID]Token{}, tokenHashes: map[string]uuid.UUID{}, tokenRefs: map[RefKey]uuid.UUID{},
 		offers: map[string]uuid.UUID{}, made: newChanged(), touched: newChanged(),
+		posted: map[uuid.UUID]bool{},
 	}
 }
 
@@ -85,31 +86,37 @@ func (b *Book) AddToken(t Token) {
 	}
 }
 
-// Refs tells which ref_ids an operation needs loaded, now that its card is: of
-// transactions, or of tokens. It reports false when it needs none. It has to be
-// asked for all operations of a batch in their order, before the first is posted,
-// and when cards and tokens are loaded: an operation may name, by a guess, a token
-// that an earlier one of the batch only makes.
-func (b *Book) Refs(op Operation) (key RefKey, token, needed bool) {
-	switch op := op.(type) {
-	case *Transact:
-		if card, _, found := b.locate(op); found {
-			return RefKey{card.ID, op.RefID}, false, true
-		}
-		if card, offered := b.offers[op.TokenHash]; offered {
-			return RefKey{card, op.RefID}, false, true
-		}
-	case *CreateToken:
-		if card, found := b.liveCard(op.CardID); found {
-			for i := range op.New.Candidates {
-				if hash := op.New.Candidates[i].Hash; b.offers[hash] == uuid.Nil {
-					b.offers[hash] = card.ID
-				}
+// OfferedRefs lists the ref_ids that have to be loaded besides those of [Keys], when
+// cards and tokens are: an operation may name, by a guess, a token that an earlier
+// one of the batch only makes, and which of its cards' ref_ids are taken is known to
+// the database alone. It is asked with all operations of a batch in their order,
+// before the first is posted.
+func (b *Book) OfferedRefs(ops []Operation) []RefKey {
+	var keys []RefKey
+	for _, op := range ops {
+		switch op := op.(type) {
+		case *Transact:
+			if card, offered := b.offers[op.TokenHash]; offered && b.tokenHashes[op.TokenHash] == uuid.Nil {
+				keys = append(keys, RefKey{card, op.RefID})
 			}
-			return RefKey{card.ID, op.New.Token.RefID}, true, true
+		case *CreateToken:
+			b.offer(op)
 		}
 	}
-	return RefKey{}, false, false
+	return keys
+}
+
+// offer notes which card the values of a new token would name.
+func (b *Book) offer(op *CreateToken) {
+	card, found := b.liveCard(op.CardID)
+	if !found {
+		return
+	}
+	for i := range op.New.Candidates {
+		if hash := op.New.Candidates[i].Hash; b.offers[hash] == uuid.Nil {
+			b.offers[hash] = card.ID
+		}
+	}
 }
 
 // Post decides an operation and applies it to the book. An error is a [*Refusal]
@@ -120,7 +127,10 @@ func (b *Book) Post(op Operation) (Result, error) { return op.post(b) }
 // Changes lists the rows to write, in an order that does not depend on the order
 // of maps: cards, holds and tokens by id, transactions as they were made.
 type Changes struct {
-	NewCards, Cards   []Card
+	NewCards, Cards []Card
+	// Posted are cards of which nothing has changed but what a transaction moves: the
+	// projected figures, the number of open holds, and the end of the history.
+	Posted            []Card
 	Txns              []Transaction
 	NewHolds, Holds   []Hold
 	NewTokens, Tokens []Token
@@ -128,27 +138,32 @@ type Changes struct {
 
 // Empty tells whether there is nothing to write.
 func (c *Changes) Empty() bool {
-	return len(c.NewCards)+len(c.Cards)+len(c.Txns)+len(c.NewHolds)+len(c.Holds)+len(c.NewTokens)+len(c.Tokens) == 0
+	return len(c.NewCards)+len(c.Cards)+len(c.Posted)+len(c.Txns)+len(c.NewHolds)+len(c.Holds)+len(c.NewTokens)+len(c.Tokens) == 0
 }
 
 // Changes lists what the batch has changed so far.
 func (b *Book) Changes() Changes {
 	return Changes{
-		NewCards: pick(b.cards, b.made.cards, nil), Cards: pick(b.cards, b.touched.cards, b.made.cards),
+		NewCards: pick(b.cards, b.made.cards), Cards: pick(b.cards, b.touched.cards, b.made.cards),
+		Posted:   pick(b.cards, b.posted, b.made.cards, b.touched.cards),
 		Txns:     b.txns,
-		NewHolds: pick(b.holds, b.made.holds, nil), Holds: pick(b.holds, b.touched.holds, b.made.holds),
-		NewTokens: pick(b.tokens, b.made.tokens, nil), Tokens: pick(b.tokens, b.touched.tokens, b.made.tokens),
+		NewHolds: pick(b.holds, b.made.holds), Holds: pick(b.holds, b.touched.holds, b.made.holds),
+		NewTokens: pick(b.tokens, b.made.tokens), Tokens: pick(b.tokens, b.touched.tokens, b.made.tokens),
 	}
 }
 
-// pick lists the rows whose ids are in want and not in but, by id.
-func pick[T any](rows map[uuid.UUID]T, want, but map[uuid.UUID]bool) []T {
-	ids := slices.SortedFunc(maps.Keys(want), func(a, b uuid.UUID) int { return bytes.Compare(a[:], b[:]) })
-	picked := make([]T, 0, len(ids))
-	for _, id := range ids {
-		if !but[id] {
-			picked = append(picked, rows[id])
+// pick lists the rows whose ids are in want and in none of but, by id.
+func pick[T any](rows map[uuid.UUID]T, want map[uuid.UUID]bool, but ...map[uuid.UUID]bool) []T {
+	ids := make([]uuid.UUID, 0, len(want))
+	for id := range want {
+		if !slices.ContainsFunc(but, func(set map[uuid.UUID]bool) bool { return set[id] }) {
+			ids = append(ids, id)
 		}
+	}
+	slices.SortFunc(ids, func(a, b uuid.UUID) int { return bytes.Compare(a[:], b[:]) })
+	picked := make([]T, len(ids))
+	for i, id := range ids {
+		picked[i] = rows[id]
 	}
 	return picked
 }
@@ -214,9 +229,11 @@ func (b *Book) extend(card Card, txn Transaction) (Card, Transaction, error) {
 	return card, txn, nil
 }
 
-// record notes an extended card's new transaction for writing.
+// record notes an extended card's new transaction for writing. A card of which the
+// caller has changed more than the transaction does is to be stored first.
 func (b *Book) record(card Card, txn Transaction) {
-	b.putCard(card)
+	b.cards[card.ID] = card
+	b.posted[card.ID] = true
 	b.AddTxn(txn)
 	b.parents[txn.ID] = txn.Card
 	b.txns = append(b.txns, txn)

@@ -18,6 +18,16 @@ type Keys struct {
 	Transactions []uuid.UUID // pending transactions named by captures and voids
 	TokenHashes  []string    // tokens that name a card
 	Candidates   []string    // hashes of values that a new token may take
+	Refs         []Ref       // ref_ids of transactions, on the cards that are named
+	TokenRefs    []Ref       // ref_ids of tokens, likewise
+}
+
+// Ref is a ref_id, and what names its card. One of CardID, TokenHash and Txn is set.
+type Ref struct {
+	CardID    string
+	TokenHash string
+	Txn       uuid.UUID
+	RefID     string
 }
 
 // Result is what an accepted operation made or found.
@@ -173,11 +183,13 @@ func (op *Transact) Keys(k *Keys) {
 	default:
 		k.CardIDs = append(k.CardIDs, op.CardID)
 	}
+	k.Refs = append(k.Refs, Ref{CardID: op.CardID, TokenHash: op.TokenHash, Txn: op.Parent, RefID: op.RefID})
 }
 
 // Keys implements Operation.
 func (op *CreateToken) Keys(k *Keys) {
 	k.CardIDs = append(k.CardIDs, op.CardID)
+	k.TokenRefs = append(k.TokenRefs, Ref{CardID: op.CardID, RefID: op.New.Token.RefID})
 	op.New.keys(k)
 }
 

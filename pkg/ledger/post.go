@@ -259,6 +259,7 @@ func (b *Book) open(card Card, openingID uuid.UUID, by string) (Result, error) {
 	if err != nil {
 		return Result{}, err
 	}
+	b.putCard(card)
 	b.record(card, txn)
 	return Result{Cards: []Card{card}, Txn: txn}, nil
 }

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -135,20 +136,29 @@ func (r *rows) load(book *ledger.Book, ops []ledger.Operation) {
 	for _, id := range keys.Cards {
 		r.loadCard(book, id)
 	}
-	for _, op := range ops {
-		r.loadRef(book, op)
+	for _, ref := range keys.Refs {
+		r.loadTxn(book, ledger.RefKey{Card: r.cardOf(ref), RefID: ref.RefID})
+	}
+	for _, ref := range keys.TokenRefs {
+		r.loadToken(book, r.tokenRefs[ledger.RefKey{Card: r.cardOf(ref), RefID: ref.RefID}])
+	}
+	for _, key := range book.OfferedRefs(ops) {
+		r.loadTxn(book, key)
 	}
 }
 
-func (r *rows) loadRef(book *ledger.Book, op ledger.Operation) {
-	key, token, needed := book.Refs(op)
-	if !needed {
-		return
+// cardOf finds the card that a ref_id is on.
+func (r *rows) cardOf(ref ledger.Ref) uuid.UUID {
+	switch {
+	case ref.Txn != uuid.Nil:
+		return r.txns[ref.Txn]
+	case ref.TokenHash != "":
+		return r.tokens[r.hashes[ref.TokenHash]].Card
 	}
-	if token {
-		r.loadToken(book, r.tokenRefs[key])
-		return
-	}
+	return r.live[ref.CardID]
+}
+
+func (r *rows) loadTxn(book *ledger.Book, key ledger.RefKey) {
 	if txn, found := r.refs[key]; found {
 		book.AddTxn(txn)
 	}
@@ -177,6 +187,11 @@ func (r *rows) check(c *ledger.Changes) error {
 		}
 		freed[was.CardID] = c.Cards[i].Deleted()
 	}
+	for i := range c.Posted {
+		if was, found := r.cards[c.Posted[i].ID]; !found || !reflect.DeepEqual(c.Posted[i], moved(was, &c.Posted[i])) {
+			return fmt.Errorf("update of a card's figures: %w", ledger.ErrCorrupt)
+		}
+	}
 	taken := map[string]bool{}
 	for i := range c.NewCards {
 		card := &c.NewCards[i]
@@ -191,6 +206,13 @@ func (r *rows) check(c *ledger.Changes) error {
 		return err
 	}
 	return r.checkHoldsAndTokens(c)
+}
+
+// moved is a card as it was, with what transactions move as it is.
+func moved(was ledger.Card, is *ledger.Card) ledger.Card {
+	was.Balance, was.OpenHolds = is.Balance, is.OpenHolds
+	was.Seq, was.Digest, was.LastTxnAt = is.Seq, is.Digest, is.LastTxnAt
+	return was
 }
 
 func (r *rows) checkTxns(c *ledger.Changes) error {
@@ -249,7 +271,7 @@ func (r *rows) checkHoldsAndTokens(c *ledger.Changes) error {
 }
 
 func (r *rows) save(c *ledger.Changes) {
-	for _, card := range slices.Concat(c.Cards, c.NewCards) {
+	for _, card := range slices.Concat(c.Cards, c.Posted, c.NewCards) {
 		r.cards[card.ID] = card
 		if !card.Deleted() {
 			r.live[card.CardID] = card.ID

@@ -31,7 +31,12 @@ const (
 // must go on after it whatever it is.
 type AuditReader struct {
 	store *Store
-	tx    *sql.Tx
+	tx    querier
+}
+
+// querier is a database transaction to read in.
+type querier interface {
+	QueryContext(ctx context.Context, text string, args ...any) (*sql.Rows, error)
 }
 
 // Snapshot lets fn read one state of the whole database, however long that takes,
@@ -56,9 +61,9 @@ func (s *Store) Snapshot(ctx context.Context, fn func(*AuditReader) error) error
 	return fn(&AuditReader{store: s, tx: tx})
 }
 
-// Audit reads inside a write transaction: what its locks protect stays as it is
-// read.
-func (tx *Tx) Audit() *AuditReader { return &AuditReader{store: tx.store, tx: tx.tx} }
+// Audit reads inside a write transaction that has locked something: what its locks
+// protect stays as it is read.
+func (tx *Tx) Audit() *AuditReader { return &AuditReader{store: tx.store, tx: tx.conn} }
 
 // The two statements below span accounts, the only ones of an audit that do. An
 // audit of the whole database has to find out which accounts there are, rows of
@@ -551,10 +556,10 @@ func (a *AuditReader) lookUp(ctx context.Context, columns int, text, account str
 	if len(ids) == 0 {
 		return nil
 	}
-	args, err := a.store.dialect.args(texts(idColumns, idsOf(ids)))
+	args, err := a.store.dialect.arguments(account, idTable(ids))
 	if err != nil {
 		return err
 	}
 	text = fmt.Sprintf(text, a.store.dialect.from(idColumns, 2, "r"))
-	return a.each(ctx, text, columns, read, append([]any{account}, args...)...)
+	return a.each(ctx, text, columns, read, args...)
 }

@@ -3,8 +3,6 @@ package repository
 import (
 	"fmt"
 
-	"github.com/google/uuid"
-
 	"github.com/kortwallet/kort/pkg/ledger"
 )
 
@@ -133,13 +131,4 @@ func cardsOf(rows []cardRow) ([]ledger.Card, error) {
 		cards = append(cards, card)
 	}
 	return cards, nil
-}
-
-// idsOf is for arguments: UUIDs as text.
-func idsOf(ids []uuid.UUID) []string {
-	texts := make([]string, len(ids))
-	for i, id := range ids {
-		texts[i] = id.String()
-	}
-	return texts
 }

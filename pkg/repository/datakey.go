@@ -17,16 +17,19 @@ var ErrOtherDataKey = errors.New("the database was written with another data key
 // cannot both succeed: the table is locked for the length of the check.
 func (s *Store) ClaimDataKey(ctx context.Context, keyID, fingerprint string, now ledger.Micros) error {
 	return s.Write(ctx, func(tx *Tx) error {
+		if err := tx.begin(ctx); err != nil {
+			return err
+		}
 		if s.dialect.postgres {
 			const lock = "LOCK TABLE data_keys IN SHARE ROW EXCLUSIVE MODE"
-			tx.observe(lock)
-			if _, err := tx.tx.ExecContext(ctx, lock); err != nil {
+			s.watched(lock)
+			if _, err := tx.conn.ExecContext(ctx, lock); err != nil {
 				return fmt.Errorf("lock data keys: %w", classify(err))
 			}
 		}
 		const read = "SELECT key_id, fingerprint, created_at FROM data_keys"
-		tx.observe(read)
-		found, err := tx.tx.QueryContext(ctx, read) //nolint:rowserrcheck // ScanRows looks at it
+		s.watched(read)
+		found, err := tx.conn.QueryContext(ctx, read) //nolint:rowserrcheck // ScanRows looks at it
 		if err != nil {
 			return fmt.Errorf("read data keys: %w", classify(err))
 		}
@@ -38,8 +41,8 @@ func (s *Store) ClaimDataKey(ctx context.Context, keyID, fingerprint string, now
 			return matchDataKey(rows, keyID, fingerprint)
 		}
 		insert := s.dialect.placeholders("INSERT INTO data_keys (key_id, fingerprint, created_at) VALUES ($1, $2, $3)")
-		tx.observe(insert)
-		if _, err := tx.tx.ExecContext(ctx, insert, keyID, fingerprint, int64(now)); err != nil {
+		s.watched(insert)
+		if _, err := tx.conn.ExecContext(ctx, insert, keyID, fingerprint, int64(now)); err != nil {
 			return fmt.Errorf("note the data key: %w", classify(err))
 		}
 		return nil

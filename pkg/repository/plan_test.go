@@ -1,6 +1,7 @@
 package repository
 
 import (
+	"fmt"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -21,9 +22,11 @@ func TestSQLitePlans(t *testing.T) {
 	}
 	x := &s.texts
 	for name, text := range map[string]string{
-		"cards of tokens": x.tokenCards, "cards of transactions": x.txnCards, "lock cards": x.lockCards,
-		"refs of transactions": x.refTxns, "refs of tokens": x.refTokens, "holds": x.holds, "tokens": x.tokens,
-		"update cards": x.updateCards, "update holds": x.updateHolds, "update tokens": x.updateTokens,
+		"lock named cards": x.lockNamed.text, "lock cards": x.lock.text, "parents": x.parents.text,
+		"holds": x.holds.text, "tokens": x.tokens.text, "refs by card": x.cardRefs.text, "refs by token": x.tokenRefs.text,
+		"refs by parent": x.parentRefs.text, "refs": x.refs.text, "refs of tokens": x.cardTokenRefs.text,
+		"update cards": x.updateCards.single, "post cards": x.postCards.single,
+		"update holds": x.updateHolds.single, "update tokens": x.updateTokens.single,
 	} {
 		plan := planOf(t, s, text)
 		if !strings.Contains(plan, "SEARCH") || strings.Contains(plan, "(account_id=?)") {
@@ -34,10 +37,9 @@ func TestSQLitePlans(t *testing.T) {
 
 func planOf(t *testing.T, s *Store, text string) string {
 	t.Helper()
-	args := make([]any, strings.Count(text, "json_each")+1)
-	args[0] = "T12345678"
-	for i := range args[1:] {
-		args[i+1] = "[]"
+	var args []any
+	for n := 1; strings.Contains(text, fmt.Sprintf("?%d", n)); n++ {
+		args = append(args, "[]")
 	}
 	rows, err := s.read.DB.QueryContext(t.Context(), "EXPLAIN QUERY PLAN "+text, args...)
 	if err != nil {

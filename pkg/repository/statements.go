@@ -9,23 +9,50 @@ import (
 )
 
 // statements are the fixed texts of the write path. Each has the account as its
-// first argument and filters on it, and takes its rows as a table argument.
+// first argument and filters on it.
 type statements struct {
-	tokenCards, txnCards, lockCards            string
-	refTxns, refTokens, holds, tokens          string
-	insertCards, insertTxns, insertHolds       string
-	insertTokens                               string
-	updateCards, updateHolds, updateTokens     string
-	cardModel, txnModel, holdModel, tokenModel *schema.Table
+	lockNamed, lock                                    lookup // cards
+	parents, holds, tokens                             lookup
+	cardRefs, tokenRefs, parentRefs, refs              lookup // transactions that have a ref_id
+	cardTokenRefs                                      lookup // tokens that have one
+	insertCards, insertTxns, insertHolds, insertTokens change
+	updateCards, postCards, updateHolds, updateTokens  change
+	restoreCards, restoreHolds                         change
 }
+
+// lookup reads the rows that table arguments name.
+type lookup struct {
+	text    string
+	columns []column // of the answer
+}
+
+// change writes rows: a whole table argument at once, or a single row. To set out
+// with arrays costs PostgreSQL more than a few rows do one by one; on SQLite, which
+// is no trip away, one by one is always better.
+type change struct {
+	columns       []column
+	whole, single string
+}
+
+// fewRows is up to how many rows PostgreSQL is given one by one.
+const fewRows = 2
 
 // Columns of the table arguments.
 var (
-	cardIDColumns = []column{{"card_id", textType}}
-	idColumns     = []column{{"id", uuidType}}
-	hashColumns   = []column{{"hash", textType}}
-	refColumns    = []column{{"card_object_id", uuidType}, {"ref_id", textType}}
+	cardIDColumns    = []column{{name: "card_id", pgType: textType}}
+	idColumns        = []column{{name: "id", pgType: uuidType}}
+	hashColumns      = []column{{name: "hash", pgType: textType}}
+	cardRefColumns   = []column{{name: "card_id", pgType: textType}, {name: "ref_id", pgType: textType}}
+	tokenRefColumns  = []column{{name: "hash", pgType: textType}, {name: "ref_id", pgType: textType}}
+	parentRefColumns = []column{{name: "id", pgType: uuidType}, {name: "ref_id", pgType: textType}}
+	refColumns       = []column{{name: "card_object_id", pgType: uuidType}, {name: "ref_id", pgType: textType}}
 )
+
+// projection are the columns of a card that its transactions determine.
+var projection = []string{
+	"id", "amount_funds", "amount_drawdown", "amount_pending", "amount_reserved",
+	"open_holds", "seq", "digest", "last_txn_at",
+}
 
 // What an update may change. Nothing changes a transaction.
 var (
@@ -40,70 +67,122 @@ var (
 )
 
 func (s *Store) statements() statements {
-	d := s.dialect
 	model := func(row any) *schema.Table { return s.write.Table(reflect.TypeOf(row)) }
-	t := statements{
-		cardModel: model(cardRow{}), txnModel: model(txnRow{}), holdModel: model(holdRow{}), tokenModel: model(tokenRow{}),
-	}
-	const first = 2 // $1 is the account
+	cards, txns, holds, tokens := model(cardRow{}), model(txnRow{}), model(holdRow{}), model(tokenRow{})
+	t := statements{}
+	t.lookups(s.dialect, cards, txns, holds, tokens)
+	d := s.dialect
+	t.insertCards, t.insertTxns = d.insert(cards), d.insert(txns)
+	t.insertHolds, t.insertTokens = d.insert(holds), d.insert(tokens)
+	t.updateCards, t.postCards = d.update(cards, cardUpdates), d.update(cards, projection)
+	t.updateHolds, t.updateTokens = d.update(holds, holdUpdates), d.update(tokens, tokenUpdates)
+	t.restoreCards, t.restoreHolds = t.postCards, d.upsert(holds)
+	return t
+}
+
+// lookups writes the texts that find rows. What never changes is resolved inside of
+// them: which card a token or a transaction belongs to.
+func (t *statements) lookups(d dialect, cards, txns, holds, tokens *schema.Table) {
+	cardColumns := columnsOf(cards)
+	t.lockNamed = d.lookup("x", cardColumns, `FROM cards AS x WHERE x.account_id = $1 AND x.card_id %s AND x.deleted_at IS NULL`+
+		d.forUpdate("x"), d.among(cardIDColumns[0], 2))
+	t.lock = d.lookup("x", cardColumns, `FROM cards AS x WHERE x.account_id = $1 AND x.id IN (
+		SELECT c.id FROM cards AS c WHERE c.account_id = $1 AND c.card_id %s AND c.deleted_at IS NULL
+		UNION ALL SELECT k.card_object_id FROM tokens AS k WHERE k.account_id = $1 AND k.hash %s
+		UNION ALL SELECT t.card_object_id FROM transactions AS t WHERE t.account_id = $1 AND t.id %s
+		UNION ALL SELECT r.id FROM %s)`+d.forUpdate("x"),
+		d.among(cardIDColumns[0], 2), d.among(hashColumns[0], 3), d.among(idColumns[0], 4), d.from(idColumns, 5, "r"))
+
+	t.parents = d.lookup("x", columnsOf(txns, "id", "card_object_id"), `FROM transactions AS x WHERE x.account_id = $1 AND x.id %s`, d.among(idColumns[0], 2))
+	t.holds = d.lookup("x", columnsOf(holds), `FROM holds AS x WHERE x.account_id = $1 AND x.id %s`, d.among(idColumns[0], 2))
+	t.tokens = d.lookup("x", columnsOf(tokens), `FROM tokens AS x WHERE x.account_id = $1 AND x.hash %s`, d.among(hashColumns[0], 2))
+
 	// CROSS JOIN makes SQLite begin with the argument. It would otherwise take the
 	// argument for large and read the whole account for each of its rows.
-	find := func(model *schema.Table, columns []column, on string, names ...string) string {
-		return d.placeholders(fmt.Sprintf("SELECT %s FROM %s CROSS JOIN %s AS x WHERE x.account_id = $1 AND %s",
-			selected("x", columnsOf(model, names...)), d.from(columns, first, "r"), model.Name, on))
-	}
-	t.tokenCards = find(t.tokenModel, hashColumns, "x.hash = r.hash", "card_object_id")
-	t.txnCards = find(t.txnModel, idColumns, "x.id = r.id", "id", "card_object_id")
-	t.refTxns = find(t.txnModel, refColumns, "x.card_object_id = r.card_object_id AND x.ref_id = r.ref_id")
-	t.refTokens = find(t.tokenModel, refColumns, "x.card_object_id = r.card_object_id AND x.ref_id = r.ref_id")
-	t.holds = find(t.holdModel, idColumns, "x.id = r.id")
-	t.tokens = find(t.tokenModel, hashColumns, "x.hash = r.hash")
-	t.lockCards = d.placeholders(fmt.Sprintf(`SELECT %s FROM cards AS c WHERE c.account_id = $1 AND c.id IN (
-		SELECT l.id FROM %s CROSS JOIN cards AS l WHERE l.account_id = $1 AND l.card_id = r.card_id AND l.deleted_at IS NULL
-		UNION ALL SELECT k.id FROM %s) ORDER BY c.id`,
-		selected("c", columnsOf(t.cardModel)),
-		d.from(cardIDColumns, first, "r"), d.from(idColumns, first+d.width(cardIDColumns), "k"))) + d.forUpdate("c")
+	const (
+		ofCard   = `FROM %s CROSS JOIN cards AS c CROSS JOIN %s AS x WHERE c.account_id = $1 AND c.card_id = r.card_id AND c.deleted_at IS NULL AND `
+		ofToken  = `FROM %s CROSS JOIN tokens AS k CROSS JOIN %s AS x WHERE k.account_id = $1 AND k.hash = r.hash AND `
+		ofParent = `FROM %s CROSS JOIN transactions AS p CROSS JOIN %s AS x WHERE p.account_id = $1 AND p.id = r.id AND `
+		ofObject = `FROM %s CROSS JOIN %s AS x WHERE `
+		has      = `x.account_id = $1 AND x.card_object_id = %s AND x.ref_id = r.ref_id`
+	)
+	txnColumns := columnsOf(txns)
+	t.cardRefs = d.lookup("x", txnColumns, ofCard+has, d.from(cardRefColumns, 2, "r"), txns.Name, "c.id")
+	t.tokenRefs = d.lookup("x", txnColumns, ofToken+has, d.from(tokenRefColumns, 2, "r"), txns.Name, "k.card_object_id")
+	t.parentRefs = d.lookup("x", txnColumns, ofParent+has, d.from(parentRefColumns, 2, "r"), txns.Name, "p.card_object_id")
+	t.refs = d.lookup("x", txnColumns, ofObject+has, d.from(refColumns, 2, "r"), txns.Name, "r.card_object_id")
+	t.cardTokenRefs = d.lookup("x", columnsOf(tokens), ofCard+has, d.from(cardRefColumns, 2, "r"), tokens.Name, "c.id")
+}
 
-	t.insertCards, t.insertTxns = d.insert(t.cardModel), d.insert(t.txnModel)
-	t.insertHolds, t.insertTokens = d.insert(t.holdModel), d.insert(t.tokenModel)
-	t.updateCards = d.update(t.cardModel, cardUpdates)
-	t.updateHolds = d.update(t.holdModel, holdUpdates)
-	t.updateTokens = d.update(t.tokenModel, tokenUpdates)
-	return t
+func (d dialect) lookup(alias string, columns []column, text string, parts ...any) lookup {
+	return lookup{columns: columns, text: d.placeholders("SELECT " + selected(alias, columns) + " " + fmt.Sprintf(text, parts...))}
 }
 
 // selected lists columns by name. With a star, a prepared statement would fail on
 // every connection as soon as a migration adds a column under a running server.
 func selected(alias string, columns []column) string {
-	names := make([]string, len(columns))
-	for i, c := range columns {
-		names[i] = alias + "." + c.name
-	}
-	return strings.Join(names, ", ")
+	return strings.Join(each(columns, func(c column) string { return alias + "." + c.name }), ", ")
 }
 
-// insert adds rows and returns the ids of those that no other writer had added
-// before. (SQLite needs the WHERE to tell ON CONFLICT from a join's ON.)
-func (d dialect) insert(model *schema.Table) string {
+func each(columns []column, write func(column) string) []string {
+	texts := make([]string, len(columns))
+	for i, c := range columns {
+		texts[i] = write(c)
+	}
+	return texts
+}
+
+// insert adds rows, but for those that another writer has added before. (SQLite needs
+// the WHERE to tell ON CONFLICT from a join's ON.)
+func (d dialect) insert(model *schema.Table) change {
+	return d.inserting(model, "ON CONFLICT DO NOTHING")
+}
+
+// upsert adds rows, or overwrites those that there are.
+func (d dialect) upsert(model *schema.Table) change {
+	sets := each(columnsOf(model), func(c column) string { return c.name + " = excluded." + c.name })
+	return d.inserting(model, "ON CONFLICT (account_id, id) DO UPDATE SET "+strings.Join(sets, ", "))
+}
+
+func (d dialect) inserting(model *schema.Table, onConflict string) change {
 	columns := columnsOf(model)
-	names := make([]string, len(columns))
-	for i, c := range columns {
-		names[i] = c.name
+	names := strings.Join(each(columns, func(c column) string { return c.name }), ", ")
+	return change{
+		columns: columns,
+		whole: d.placeholders(fmt.Sprintf("INSERT INTO %s (account_id, %s) SELECT $1, %s FROM %s WHERE true %s",
+			model.Name, names, selected("r", columns), d.from(columns, 2, "r"), onConflict)),
+		single: d.placeholders(fmt.Sprintf("INSERT INTO %s (account_id, %s) VALUES ($1, %s) %s",
+			model.Name, names, strings.Join(numbered(len(columns)), ", "), onConflict)),
 	}
-	return d.placeholders(fmt.Sprintf(
-		"INSERT INTO %s (account_id, %s) SELECT $1, r.%s FROM %s WHERE true ON CONFLICT DO NOTHING RETURNING id",
-		model.Name, strings.Join(names, ", "), strings.Join(names, ", r."), d.from(columns, 2, "r")))
 }
 
-// update sets the named columns of the rows with the ids of the table argument.
-func (d dialect) update(model *schema.Table, names []string) string {
+// update sets the named columns of the rows with the given ids.
+func (d dialect) update(model *schema.Table, names []string) change {
 	columns := columnsOf(model, names...)
-	var sets []string
-	for _, c := range columns {
-		if c.name != "id" {
-			sets = append(sets, fmt.Sprintf("%s = r.%s", c.name, c.name))
+	var id string
+	var whole, single []string
+	for i, number := range numbered(len(columns)) {
+		if name := columns[i].name; name == "id" {
+			id = number
+		} else {
+			whole = append(whole, name+" = r."+name)
+			single = append(single, name+" = "+number)
 		}
 	}
-	return d.placeholders(fmt.Sprintf("UPDATE %s AS x SET %s FROM %s WHERE x.account_id = $1 AND x.id = r.id",
-		model.Name, strings.Join(sets, ", "), d.from(columns, 2, "r")))
+	return change{
+		columns: columns,
+		whole: d.placeholders(fmt.Sprintf("UPDATE %s AS x SET %s FROM %s WHERE x.account_id = $1 AND x.id = r.id",
+			model.Name, strings.Join(whole, ", "), d.from(columns, 2, "r"))),
+		single: d.placeholders(fmt.Sprintf("UPDATE %s AS x SET %s WHERE x.account_id = $1 AND x.id = %s",
+			model.Name, strings.Join(single, ", "), id)),
+	}
+}
+
+// numbered are the placeholders behind the account's.
+func numbered(n int) []string {
+	texts := make([]string, n)
+	for i := range texts {
+		texts[i] = fmt.Sprintf("$%d", i+2)
+	}
+	return texts
 }

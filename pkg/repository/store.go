@@ -59,12 +59,14 @@ type Store struct {
 	read    *bun.DB
 	write   *bun.DB
 	texts   statements
-	observe func(string)
+	// prepared belongs to SQLite's one connection that writes.
+	prepared *prepared
+	observe  func(string)
 }
 
 // Open connects to a database. It does not migrate it.
 func Open(ctx context.Context, o Options) (*Store, error) {
-	s := &Store{dialect: dialect{postgres: o.PostgresURL != ""}, observe: o.Observe}
+	s := &Store{dialect: dialect{postgres: o.PostgresURL != ""}, prepared: &prepared{}, observe: o.Observe}
 	var err error
 	if s.dialect.postgres {
 		err = s.openPostgres(o)
@@ -105,14 +107,29 @@ func (s *Store) openPostgres(o Options) error {
 			config.RuntimeParams[name] = value
 		}
 	}
-	open := func(conns int) *bun.DB {
-		pool := stdlib.OpenDB(*config)
-		pool.SetMaxOpenConns(conns)
-		pool.SetMaxIdleConns(conns)
-		return bun.NewDB(pool, pgdialect.New(), bun.WithDiscardUnknownColumns())
-	}
-	s.read, s.write = open(orDefault(o.ReadConns, defaultConns)), open(orDefault(o.WriteConns, defaultConns))
+	s.read = openPostgresPool(*config, orDefault(o.ReadConns, defaultConns))
+	s.write = openPostgresPool(*forWriting(config), orDefault(o.WriteConns, defaultConns))
 	return nil
+}
+
+// forWriting settles how the statements of the write path are planned. Each finds its
+// few rows by their whole keys; the planner, which plans once for arrays of unknown
+// length and knows nothing of a new table, would sometimes rather read all of it.
+func forWriting(config *pgx.ConnConfig) *pgx.ConnConfig {
+	config = config.Copy()
+	config.DefaultQueryExecMode = pgx.QueryExecModeCacheStatement
+	for _, name := range []string{"enable_seqscan", "enable_hashjoin", "enable_mergejoin", "jit"} {
+		config.RuntimeParams[name] = "off"
+	}
+	config.RuntimeParams["plan_cache_mode"] = "force_generic_plan"
+	return config
+}
+
+func openPostgresPool(config pgx.ConnConfig, conns int) *bun.DB {
+	pool := stdlib.OpenDB(config)
+	pool.SetMaxOpenConns(conns)
+	pool.SetMaxIdleConns(conns)
+	return bun.NewDB(pool, pgdialect.New(), bun.WithDiscardUnknownColumns())
 }
 
 // openSQLite sets everything in the DSN, so that each new connection has it: a
@@ -173,7 +190,9 @@ func (s *Store) Postgres() bool { return s.dialect.postgres }
 func (s *Store) Ping(ctx context.Context) error { return classify(s.read.PingContext(ctx)) }
 
 // Close releases the connections.
-func (s *Store) Close() error { return errors.Join(s.read.Close(), s.write.Close()) }
+func (s *Store) Close() error {
+	return errors.Join(s.prepared.release(), s.read.Close(), s.write.Close())
+}
 
 func milliseconds(d time.Duration) string { return fmt.Sprint(d.Milliseconds()) }
 
@@ -182,6 +201,13 @@ func orDefault(n, fallback int) int {
 		return n
 	}
 	return fallback
+}
+
+// watched shows a statement to the observer.
+func (s *Store) watched(text string) {
+	if s.observe != nil {
+		s.observe(text)
+	}
 }
 
 // hook shows Bun's statements to an observer.

@@ -1,16 +1,16 @@
 package repository
 
 import (
+	"bytes"
 	"context"
 	"database/sql"
 	"errors"
 	"fmt"
-	"reflect"
 	"slices"
 	"strings"
 
+	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5/pgconn"
-	"github.com/uptrace/bun/schema"
 
 	"github.com/kortwallet/kort/pkg/ledger"
 )
@@ -18,8 +18,9 @@ import (
 // Tx is a write transaction. It is a type of its own, so that a write through a
 // read handle does not compile.
 type Tx struct {
-	store *Store
-	tx    *sql.Tx
+	store   *Store
+	conn    *sql.Conn
+	session session
 }
 
 // Write runs fn in a write transaction and commits it when fn returns nil. After
@@ -27,155 +28,165 @@ type Tx struct {
 // Errors are classified: [ErrConflict] and [ErrUnavailable] are worth another try.
 // The context must not be one that a caller can cancel, or a commit could be cut
 // in two.
+//
+// When a database was restarted, any number of connections in the pool are dead and
+// do not know it. Each that is tried leaves the pool, and as nothing has happened yet,
+// fn is called again with another one.
 func (s *Store) Write(ctx context.Context, fn func(*Tx) error) error {
-	tx, err := s.begin(ctx)
-	if err != nil {
-		return fmt.Errorf("begin: %w", err)
+	for dead := 0; ; dead++ {
+		begun, err := s.writeOnce(ctx, fn)
+		var noServer *pgconn.ConnectError
+		stale := s.dialect.postgres && !begun && errors.Is(err, ErrUnavailable) && !errors.As(err, &noServer) && ctx.Err() == nil
+		if !stale || dead >= s.write.Stats().MaxOpenConnections {
+			return err
+		}
 	}
-	defer func() { _ = tx.Rollback() }() // after a commit this does nothing; before it, the first error matters
-	if err := fn(&Tx{store: s, tx: tx}); err != nil {
-		return err
-	}
-	if err := tx.Commit(); err != nil {
-		return fmt.Errorf("commit: %w", classify(err))
-	}
-	return nil
 }
 
-// begin starts a transaction on a connection that works. When a database was
-// restarted, any number of connections in the pool are dead and do not know it;
-// each that is tried leaves the pool, and nothing has happened yet.
-func (s *Store) begin(ctx context.Context) (*sql.Tx, error) {
-	for dead := 0; ; dead++ {
-		tx, err := s.write.DB.BeginTx(ctx, nil)
-		if err == nil {
-			return tx, nil
+// writeOnce reports whether the transaction had begun when it ended.
+func (s *Store) writeOnce(ctx context.Context, fn func(*Tx) error) (begun bool, err error) {
+	conn, err := s.write.DB.Conn(ctx)
+	if err != nil {
+		return false, fmt.Errorf("begin: %w", classify(err))
+	}
+	defer func() { _ = conn.Close() }() // back to the pool; an error would be one of an earlier use
+	tx := &Tx{store: s, conn: conn, session: s.session(conn)}
+	committed := false
+	defer func() {
+		if !committed { // fn failed or panicked, or the commit did
+			tx.session.rollback(ctx)
 		}
-		err = classify(err)
-		var noServer *pgconn.ConnectError
-		stale := s.dialect.postgres && errors.Is(err, ErrUnavailable) && !errors.As(err, &noServer) && ctx.Err() == nil
-		if !stale || dead >= s.write.Stats().MaxOpenConnections {
-			return nil, err
+	}()
+	if !s.dialect.postgres { // elsewhere the first round is the beginning
+		s.prepared.mu.Lock()
+		defer s.prepared.mu.Unlock()
+		if err := tx.begin(ctx); err != nil {
+			return false, err
 		}
 	}
+	if err := fn(tx); err != nil {
+		return tx.session.begun(), err
+	}
+	if err := tx.session.commit(ctx); err != nil {
+		return true, fmt.Errorf("commit: %w", err)
+	}
+	committed = true
+	return true, nil
+}
+
+// begin makes sure that the transaction has begun.
+func (tx *Tx) begin(ctx context.Context) error {
+	if err := tx.session.round(ctx, nil); err != nil {
+		return fmt.Errorf("begin: %w", err)
+	}
+	return nil
 }
 
 // Load reads into the book everything the operations need to be posted, and locks
 // their cards until the transaction ends.
 //
-// What never changes is resolved first, without locks: which card a token or a
-// transaction belongs to. Then the cards are locked in the order of their ids, and
-// only then are holds, tokens and refs read, so that they show what the previous
-// holder of the locks has committed. Refs come last: they belong to a card, and a
-// token has to be loaded for its card to be found.
+// The cards are locked first, in the order of their ids, and only then are holds,
+// tokens and refs read, so that they show what the previous holder of the locks has
+// committed. Refs come last: they belong to a card, and a token has to be loaded for
+// its card to be found.
 func (tx *Tx) Load(ctx context.Context, account string, book *ledger.Book, ops []ledger.Operation) error {
 	var keys ledger.Keys
 	for _, op := range ops {
 		op.Keys(&keys)
 	}
-	if err := tx.resolve(ctx, account, book, &keys); err != nil {
-		return err
+	r := &round{tx: tx, account: account}
+	r.lockCards(book, &keys)
+	r.loadLocked(book, &keys)
+	r.loadRefs(book, &keys)
+	if err := r.run(ctx); err != nil {
+		return fmt.Errorf("load: %w", err)
 	}
-	if err := tx.lockCards(ctx, account, book, keys); err != nil {
-		return fmt.Errorf("lock cards: %w", err)
+	offered := table{columns: refColumns}
+	for _, key := range book.OfferedRefs(ops) {
+		offered.rows = append(offered.rows, []any{key.Card, key.RefID})
 	}
-	if err := tx.loadLocked(ctx, account, book, keys); err != nil {
-		return err
-	}
-	if err := tx.loadRefs(ctx, account, book, ops); err != nil {
-		return fmt.Errorf("load refs: %w", err)
-	}
-	return nil
-}
-
-// resolve adds the cards of tokens and transactions to the keys.
-func (tx *Tx) resolve(ctx context.Context, account string, book *ledger.Book, keys *ledger.Keys) error {
-	t := &tx.store.texts
-	var tokens []tokenRow
-	if err := tx.find(ctx, t.tokenCards, account, &tokens, texts(hashColumns, keys.TokenHashes)); err != nil {
-		return fmt.Errorf("resolve tokens: %w", err)
-	}
-	for i := range tokens {
-		keys.Cards = append(keys.Cards, tokens[i].CardObjectID)
-	}
-	var txns []txnRow
-	if err := tx.find(ctx, t.txnCards, account, &txns, texts(idColumns, idsOf(keys.Transactions))); err != nil {
-		return fmt.Errorf("resolve transactions: %w", err)
-	}
-	for i := range txns {
-		book.AddParent(txns[i].ID, txns[i].CardObjectID)
-		keys.Cards = append(keys.Cards, txns[i].CardObjectID)
+	read(r, &tx.store.texts.refs, bookTxn(book), offered)
+	if err := r.run(ctx); err != nil {
+		return fmt.Errorf("load offered refs: %w", err)
 	}
 	return nil
 }
 
-func (tx *Tx) lockCards(ctx context.Context, account string, book *ledger.Book, keys ledger.Keys) error {
-	var rows []cardRow
-	byCardID, byID := texts(cardIDColumns, keys.CardIDs), texts(idColumns, idsOf(keys.Cards))
-	if err := tx.find(ctx, tx.store.texts.lockCards, account, &rows, byCardID, byID); err != nil {
-		return err
-	}
-	for i := range rows {
-		card, err := rows[i].card()
-		if err != nil {
-			return err
+// lockCards locks the cards by one statement, since only then are they locked in
+// order.
+func (r *round) lockCards(book *ledger.Book, keys *ledger.Keys) {
+	t := &r.tx.store.texts
+	add := func(row *cardRow) error {
+		card, err := row.card()
+		if err == nil {
+			book.AddCard(card)
 		}
-		book.AddCard(card)
+		return err
 	}
-	return nil
+	named := textTable(cardIDColumns, keys.CardIDs)
+	if len(keys.TokenHashes)+len(keys.Transactions)+len(keys.Cards) == 0 {
+		read(r, &t.lockNamed, add, named)
+		return
+	}
+	read(r, &t.lock, add, named, textTable(hashColumns, keys.TokenHashes), idTable(keys.Transactions), idTable(keys.Cards))
+}
+
+// loadLocked reads what the cards' locks protect.
+func (r *round) loadLocked(book *ledger.Book, keys *ledger.Keys) {
+	t := &r.tx.store.texts
+	parents := idTable(keys.Transactions)
+	read(r, &t.parents, func(row *txnRow) error {
+		book.AddParent(row.ID, row.CardObjectID)
+		return nil
+	}, parents)
+	read(r, &t.holds, func(row *holdRow) error {
+		book.AddHold(row.hold())
+		return nil
+	}, parents)
+	read(r, &t.tokens, bookToken(book), textTable(hashColumns, slices.Concat(keys.TokenHashes, keys.Candidates)))
 }
 
 // loadRefs reads the transactions and tokens that already have a ref_id of the batch.
-func (tx *Tx) loadRefs(ctx context.Context, account string, book *ledger.Book, ops []ledger.Operation) error {
-	ofTxns, ofTokens := table{columns: refColumns}, table{columns: refColumns}
-	for _, op := range ops {
-		key, token, needed := book.Refs(op)
-		switch row := []any{key.Card.String(), key.RefID}; {
-		case needed && token:
-			ofTokens.rows = append(ofTokens.rows, row)
-		case needed:
-			ofTxns.rows = append(ofTxns.rows, row)
+func (r *round) loadRefs(book *ledger.Book, keys *ledger.Keys) {
+	t := &r.tx.store.texts
+	ofCards, ofTokens, ofParents := table{columns: cardRefColumns}, table{columns: tokenRefColumns}, table{columns: parentRefColumns}
+	for _, ref := range keys.Refs {
+		switch {
+		case ref.Txn != uuid.Nil:
+			ofParents.rows = append(ofParents.rows, []any{ref.Txn, ref.RefID})
+		case ref.TokenHash != "":
+			ofTokens.rows = append(ofTokens.rows, []any{ref.TokenHash, ref.RefID})
+		default:
+			ofCards.rows = append(ofCards.rows, []any{ref.CardID, ref.RefID})
 		}
 	}
-	var txns []txnRow
-	if err := tx.find(ctx, tx.store.texts.refTxns, account, &txns, ofTxns); err != nil {
-		return err
+	add := bookTxn(book)
+	read(r, &t.cardRefs, add, ofCards)
+	read(r, &t.tokenRefs, add, ofTokens)
+	read(r, &t.parentRefs, add, ofParents)
+
+	tokens := table{columns: cardRefColumns}
+	for _, ref := range keys.TokenRefs {
+		tokens.rows = append(tokens.rows, []any{ref.CardID, ref.RefID})
 	}
-	for i := range txns {
-		txn, err := txns[i].txn()
-		if err != nil {
-			return err
-		}
-		book.AddTxn(txn)
-	}
-	var tokens []tokenRow
-	if err := tx.find(ctx, tx.store.texts.refTokens, account, &tokens, ofTokens); err != nil {
-		return err
-	}
-	for i := range tokens {
-		book.AddToken(tokens[i].token())
-	}
-	return nil
+	read(r, &t.cardTokenRefs, bookToken(book), tokens)
 }
 
-// loadLocked reads holds and tokens, whose state the cards' locks protect.
-func (tx *Tx) loadLocked(ctx context.Context, account string, book *ledger.Book, keys ledger.Keys) error {
-	var holds []holdRow
-	if err := tx.find(ctx, tx.store.texts.holds, account, &holds, texts(idColumns, idsOf(keys.Transactions))); err != nil {
-		return fmt.Errorf("load holds: %w", err)
+func bookTxn(book *ledger.Book) func(*txnRow) error {
+	return func(row *txnRow) error {
+		txn, err := row.txn()
+		if err == nil {
+			book.AddTxn(txn)
+		}
+		return err
 	}
-	for i := range holds {
-		book.AddHold(holds[i].hold())
+}
+
+func bookToken(book *ledger.Book) func(*tokenRow) error {
+	return func(row *tokenRow) error {
+		book.AddToken(row.token())
+		return nil
 	}
-	var tokens []tokenRow
-	hashes := texts(hashColumns, append(slices.Clone(keys.TokenHashes), keys.Candidates...))
-	if err := tx.find(ctx, tx.store.texts.tokens, account, &tokens, hashes); err != nil {
-		return fmt.Errorf("load tokens: %w", err)
-	}
-	for i := range tokens {
-		book.AddToken(tokens[i].token())
-	}
-	return nil
 }
 
 // Save writes what a book has changed. [ErrConflict] means that another server
@@ -187,132 +198,83 @@ func (tx *Tx) loadLocked(ctx context.Context, account string, book *ledger.Book,
 // different orders would deadlock.
 func (tx *Tx) Save(ctx context.Context, account string, c ledger.Changes) error {
 	t := &tx.store.texts
-	updates := []struct {
-		text string
-		rows table
-	}{
-		{t.updateCards, rowsOf(t.cardModel, columnsOf(t.cardModel, cardUpdates...), account, c.Cards, rowOfCard)},
-		{t.updateHolds, rowsOf(t.holdModel, columnsOf(t.holdModel, holdUpdates...), account, c.Holds, rowOfHold)},
-		{t.updateTokens, rowsOf(t.tokenModel, columnsOf(t.tokenModel, tokenUpdates...), account, c.Tokens, rowOfToken)},
-	}
-	for _, u := range updates {
-		if err := tx.update(ctx, u.text, account, u.rows); err != nil {
-			return err
-		}
-	}
+	r := &round{tx: tx, account: account}
+	update(r, &t.updateCards, c.Cards, rowOfCard)
+	update(r, &t.postCards, c.Posted, rowOfCard)
+	update(r, &t.updateHolds, c.Holds, rowOfHold)
+	update(r, &t.updateTokens, c.Tokens, rowOfToken)
+
 	newCards, newTokens := slices.Clone(c.NewCards), slices.Clone(c.NewTokens)
 	slices.SortFunc(newCards, func(a, b ledger.Card) int { return strings.Compare(a.CardID, b.CardID) })
 	slices.SortFunc(newTokens, func(a, b ledger.Token) int { return strings.Compare(a.Hash, b.Hash) })
-	inserts := []struct {
-		text string
-		rows table
-	}{
-		{t.insertCards, rowsOf(t.cardModel, columnsOf(t.cardModel), account, newCards, rowOfCard)},
-		{t.insertTxns, rowsOf(t.txnModel, columnsOf(t.txnModel), account, c.Txns, rowOfTxn)},
-		{t.insertHolds, rowsOf(t.holdModel, columnsOf(t.holdModel), account, c.NewHolds, rowOfHold)},
-		{t.insertTokens, rowsOf(t.tokenModel, columnsOf(t.tokenModel), account, newTokens, rowOfToken)},
-	}
-	for _, i := range inserts {
-		if err := tx.insert(ctx, i.text, account, i.rows); err != nil {
-			return err
-		}
+	insert(r, &t.insertCards, newCards, rowOfCard)
+	insert(r, &t.insertTxns, c.Txns, rowOfTxn)
+	insert(r, &t.insertHolds, c.NewHolds, rowOfHold)
+	insert(r, &t.insertTokens, newTokens, rowOfToken)
+	if err := r.run(ctx); err != nil {
+		return fmt.Errorf("save: %w", err)
 	}
 	return nil
 }
 
-// find scans the rows that match the table arguments into a slice of row models.
-// Without any argument row there is nothing to ask.
-func (tx *Tx) find(ctx context.Context, text, account string, rows any, tables ...table) error {
-	args, some, err := tx.args(account, tables...)
-	if err != nil || !some {
-		return err
-	}
-	tx.observe(text)
-	found, err := tx.tx.QueryContext(ctx, text, args...) //nolint:rowserrcheck // ScanRows looks at it
-	if err != nil {
-		return classify(err)
-	}
-	return classify(tx.store.write.ScanRows(ctx, found, rows)) // closes found
+// round collects statements that are executed together.
+type round struct {
+	tx         *Tx
+	account    string
+	statements []statement
+	err        error // of the arguments
 }
 
-func (tx *Tx) update(ctx context.Context, text, account string, rows table) error {
-	args, some, err := tx.args(account, rows)
-	if err != nil || !some {
-		return err
+// run executes what was collected, if anything was.
+func (r *round) run(ctx context.Context) error {
+	statements := r.statements
+	r.statements = nil
+	if r.err != nil || len(statements) == 0 {
+		return r.err
 	}
-	tx.observe(text)
-	result, err := tx.tx.ExecContext(ctx, text, args...)
-	if err != nil {
-		return fmt.Errorf("update: %w", classify(err))
+	for i := range statements {
+		r.tx.store.watched(statements[i].text)
 	}
-	if n, err := result.RowsAffected(); err != nil || n != int64(len(rows.rows)) {
-		return fmt.Errorf("update: %d of %d rows: %w", n, len(rows.rows), ledger.ErrCorrupt)
-	}
-	return nil
+	return r.tx.session.round(ctx, statements)
 }
 
-func (tx *Tx) insert(ctx context.Context, text, account string, rows table) error {
-	args, some, err := tx.args(account, rows)
-	if err != nil || !some {
-		return err
+// read adds a look-up, if there is anything to look up.
+func read[R any](r *round, l *lookup, each func(*R) error, tables ...table) {
+	if !slices.ContainsFunc(tables, func(t table) bool { return len(t.rows) > 0 }) {
+		return
 	}
-	tx.observe(text)
-	found, err := tx.tx.QueryContext(ctx, text, args...)
+	args, err := r.tx.store.dialect.arguments(r.account, tables...)
 	if err != nil {
-		return fmt.Errorf("insert: %w", classify(err))
+		r.err = err
+		return
 	}
-	defer func() { _ = found.Close() }()
-	inserted := 0
-	for found.Next() {
-		inserted++
-	}
-	if err := found.Err(); err != nil {
-		return fmt.Errorf("insert: %w", classify(err))
-	}
-	if inserted != len(rows.rows) {
-		return fmt.Errorf("insert: %w", ErrConflict)
-	}
-	return nil
+	r.statements = append(r.statements, reading(l.text, args, l.columns, each))
 }
 
-// args flattens the account and table arguments; it reports false when no table
-// has a row.
-func (tx *Tx) args(account string, tables ...table) ([]any, bool, error) {
-	args, some := []any{account}, false
-	for _, t := range tables {
-		more, err := tx.store.dialect.args(t)
+func update[D, R any](r *round, c *change, values []D, rowOf func(string, *D) R) {
+	write(r, c, rowsOf(c.columns, r.account, values, rowOf), ledger.ErrCorrupt)
+}
+
+func insert[D, R any](r *round, c *change, values []D, rowOf func(string, *D) R) {
+	write(r, c, rowsOf(c.columns, r.account, values, rowOf), ErrConflict)
+}
+
+// write adds a change of rows, in one of its two forms. Otherwise is the error for a
+// row that it does not reach.
+func write(r *round, c *change, rows table, otherwise error) {
+	d := r.tx.store.dialect
+	if d.postgres && len(rows.rows) > fewRows {
+		args, err := d.arguments(r.account, rows)
 		if err != nil {
-			return nil, false, err
+			r.err = err
+			return
 		}
-		args, some = append(args, more...), some || len(t.rows) > 0
+		r.statements = append(r.statements, statement{text: c.whole, args: args, affects: int64(len(rows.rows)), otherwise: otherwise})
+		return
 	}
-	return tx.store.dialect.prepared(args), some, nil
-}
-
-func (tx *Tx) observe(text string) {
-	if tx.store.observe != nil {
-		tx.store.observe(text)
+	for _, row := range rows.rows {
+		r.statements = append(r.statements, statement{text: c.single, args: d.scalars(r.account, row), affects: 1, otherwise: otherwise})
 	}
 }
 
-// texts makes a table argument of one column, sorted and without repetition.
-func texts(columns []column, values []string) table {
-	sorted := slices.Compact(slices.Sorted(slices.Values(values)))
-	t := table{columns: columns}
-	for _, value := range sorted {
-		t.rows = append(t.rows, []any{value})
-	}
-	return t
-}
-
-// rowsOf makes a table argument of domain values.
-func rowsOf[D, R any](
-	model *schema.Table, columns []column, account string, values []D, rowOf func(string, *D) R,
-) table {
-	t := table{columns: columns}
-	for i := range values {
-		row := rowOf(account, &values[i])
-		t.rows = append(t.rows, valuesOf(model, columns, reflect.ValueOf(row)))
-	}
-	return t
-}
+func compareIDs(a, b uuid.UUID) int { return bytes.Compare(a[:], b[:]) }

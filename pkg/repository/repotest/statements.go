@@ -33,7 +33,7 @@ var (
 	rowLock     = regexp.MustCompile(`FOR UPDATE OF [a-z]+`)
 	schemaWork  = regexp.MustCompile(`(?i)^(?:CREATE|ALTER) (?:UNIQUE )?(?:TABLE|INDEX)\b`)
 	advisory    = regexp.MustCompile(`pg_advisory_(?:un)?lock`)
-	insertBound = regexp.MustCompile(`(?i)INSERT INTO [a-z]+ \(account_id, [^)]*\) SELECT \$1,`)
+	insertBound = regexp.MustCompile(`(?i)INSERT INTO [a-z]+ \(account_id, [^)]*\) (?:SELECT |VALUES \()\$1,`)
 	tableRef    = regexp.MustCompile(`(?i)\b(FROM|JOIN|UPDATE|INTO|LOCK TABLE) ([a-z_]+)(?: AS ([a-z]+))?`)
 )
 
