@@ -156,15 +156,12 @@ func typeOf(sent *api.CardCreateType) ledger.CardType {
 func (h *handlers) AidCardsCardidGet(
 	ctx context.Context, r api.AidCardsCardidGetRequestObject,
 ) (api.AidCardsCardidGetResponseObject, error) {
-	card, err := h.Store.Card(ctx, r.Aid, r.CardID)
+	now := h.Clock(r.Aid)
+	card, tokens, err := h.Store.CardDetails(ctx, r.Aid, r.CardID, now)
 	if err != nil {
 		return nil, err
 	}
-	details, err := h.details(ctx, r.Aid, &card)
-	if err != nil {
-		return nil, err
-	}
-	return api.AidCardsCardidGet200JSONResponse{Body: details}, nil
+	return api.AidCardsCardidGet200JSONResponse{Body: cardDetailsOf(&card, tokens, now)}, nil
 }
 
 // AidCardsCardidDelete takes a card out of use.

@@ -130,7 +130,7 @@ func (p *Poster) Submit(ctx context.Context, account string, op ledger.Operation
 func (p *Poster) enqueue(r *request) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.closed || p.waiting >= p.o.MaxQueue {
+	if p.full() {
 		return false
 	}
 	q := p.queues[r.account]
@@ -146,6 +146,16 @@ func (p *Poster) enqueue(r *request) bool {
 	}
 	return true
 }
+
+// Overloaded tells whether an operation would be turned away now. It costs next to
+// nothing, so that it can be asked before there is an operation.
+func (p *Poster) Overloaded() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.full()
+}
+
+func (p *Poster) full() bool { return p.closed || p.waiting >= p.o.MaxQueue }
 
 // Close stops accepting operations and waits until all accepted ones are
 // answered, or until the context ends.

@@ -87,6 +87,9 @@ func TestFullQueue(t *testing.T) {
 			accepted = append(accepted, b.begin(t.Context(), repotest.Account, transact(t, ledger.ActionFund, "gate", fmt.Sprint(n), 1)))
 		}
 		b.queued(t, room)
+		if !b.Overloaded() {
+			t.Error("a full queue does not say so")
+		}
 		for _, account := range []string{repotest.Account, repotest.OtherAccount} {
 			op := transact(t, ledger.ActionFund, "gate", "too many", 1)
 			if _, err := b.begin(t.Context(), account, op).wait(t); !errors.Is(err, ErrOverloaded) {
@@ -100,6 +103,9 @@ func TestFullQueue(t *testing.T) {
 			}
 		}
 		b.must(t, transact(t, ledger.ActionFund, "gate", "room again", 1))
+		if b.Overloaded() {
+			t.Error("an empty queue says that it is full")
+		}
 		if n := b.raw.Number(t, "SELECT count(*) FROM transactions"); n != room+1 {
 			t.Errorf("%d transactions, want %d", n, room+1)
 		}

@@ -32,46 +32,53 @@ func (p *postgresSession) round(ctx context.Context, statements []statement) err
 		if !p.began {
 			batch.Queue("BEGIN")
 		}
-		for i := range statements {
-			batch.Queue(statements[i].text, statements[i].args...)
-		}
-		results := conn.SendBatch(ctx, batch)
-		err := p.read(results, statements)
-		if closed := results.Close(); err == nil { // reads what is left, so that the connection is usable
-			err = closed
-		}
+		err := pipeline(ctx, conn, batch, statements)
 		p.began = p.began || err == nil
 		return err
 	})
 }
 
-func (p *postgresSession) read(results pgx.BatchResults, statements []statement) error {
-	if !p.began {
+// pipeline sends statements behind what the batch has already, and reads all answers.
+func pipeline(ctx context.Context, conn *pgx.Conn, batch *pgx.Batch, statements []statement) error {
+	before := batch.Len()
+	for i := range statements {
+		batch.Queue(statements[i].text, statements[i].args...)
+	}
+	results := conn.SendBatch(ctx, batch)
+	err := readAnswers(results, before, statements)
+	if closed := results.Close(); err == nil { // reads what is left, so that the connection is usable
+		err = closed
+	}
+	return err
+}
+
+func readAnswers(results pgx.BatchResults, before int, statements []statement) error {
+	for range before {
 		if _, err := results.Exec(); err != nil {
 			return err
 		}
 	}
 	for i := range statements {
-		s := &statements[i]
-		if s.targets == nil {
-			tag, err := results.Exec()
-			if err == nil {
-				err = s.check(tag.RowsAffected())
-			}
-			if err != nil {
-				return err
-			}
-			continue
-		}
-		rows, err := results.Query()
-		if err == nil {
-			_, err = pgx.ForEachRow(rows, s.targets, s.each)
-		}
-		if err != nil {
+		if err := statements[i].readAnswer(results); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+func (s *statement) readAnswer(results pgx.BatchResults) error {
+	if s.targets == nil {
+		tag, err := results.Exec()
+		if err != nil {
+			return err
+		}
+		return s.check(tag.RowsAffected())
+	}
+	rows, err := results.Query()
+	if err == nil {
+		_, err = pgx.ForEachRow(rows, s.targets, s.each)
+	}
+	return err
 }
 
 func (p *postgresSession) commit(ctx context.Context) error {

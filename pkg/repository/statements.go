@@ -5,6 +5,7 @@ import (
 	"reflect"
 	"strings"
 
+	"github.com/uptrace/bun"
 	"github.com/uptrace/bun/schema"
 )
 
@@ -67,8 +68,8 @@ var (
 )
 
 func (s *Store) statements() statements {
-	model := func(row any) *schema.Table { return s.write.Table(reflect.TypeOf(row)) }
-	cards, txns, holds, tokens := model(cardRow{}), model(txnRow{}), model(holdRow{}), model(tokenRow{})
+	cards, txns := modelOf(s.write, cardRow{}), modelOf(s.write, txnRow{})
+	holds, tokens := modelOf(s.write, holdRow{}), modelOf(s.write, tokenRow{})
 	t := statements{}
 	t.lookups(s.dialect, cards, txns, holds, tokens)
 	d := s.dialect
@@ -79,6 +80,9 @@ func (s *Store) statements() statements {
 	t.restoreCards, t.restoreHolds = t.postCards, d.upsert(holds)
 	return t
 }
+
+// modelOf is what Bun knows of a row model.
+func modelOf(db *bun.DB, row any) *schema.Table { return db.Table(reflect.TypeOf(row)) }
 
 // lookups writes the texts that find rows. What never changes is resolved inside of
 // them: which card a token or a transaction belongs to.

@@ -59,6 +59,7 @@ type Store struct {
 	read    *bun.DB
 	write   *bun.DB
 	texts   statements
+	details *detailReader // nil on SQLite, where no card is a trip away
 	// prepared belongs to SQLite's one connection that writes.
 	prepared *prepared
 	observe  func(string)
@@ -108,14 +109,16 @@ func (s *Store) openPostgres(o Options) error {
 		}
 	}
 	s.read = openPostgresPool(*config, orDefault(o.ReadConns, defaultConns))
-	s.write = openPostgresPool(*forWriting(config), orDefault(o.WriteConns, defaultConns))
+	byKey := byKeyOnly(config)
+	s.write = openPostgresPool(*byKey, orDefault(o.WriteConns, defaultConns))
+	s.details = newDetailReader(openPostgresPool(*byKey, detailReaders), s.watched)
 	return nil
 }
 
-// forWriting settles how the statements of the write path are planned. Each finds its
-// few rows by their whole keys; the planner, which plans once for arrays of unknown
-// length and knows nothing of a new table, would sometimes rather read all of it.
-func forWriting(config *pgx.ConnConfig) *pgx.ConnConfig {
+// byKeyOnly settles how statements are planned that find their few rows by whole keys.
+// The planner, which plans them once, for arrays of unknown length, and knows nothing
+// of a new table, would sometimes rather read all of it.
+func byKeyOnly(config *pgx.ConnConfig) *pgx.ConnConfig {
 	config = config.Copy()
 	config.DefaultQueryExecMode = pgx.QueryExecModeCacheStatement
 	for _, name := range []string{"enable_seqscan", "enable_hashjoin", "enable_mergejoin", "jit"} {
@@ -156,7 +159,8 @@ func (s *Store) openSQLite(ctx context.Context, o Options) error {
 		fmt.Sprintf("busy_timeout(%s)", milliseconds(busyTimeout)),
 		fmt.Sprintf("synchronous(%s)", synchronous),
 	}
-	writer := url.Values{"_txlock": {"immediate"}, "_pragma": append(slices.Clone(pragmas), "journal_mode(WAL)")}
+	writer := url.Values{"_txlock": {"immediate"}, "_pragma": append(slices.Clone(pragmas), "journal_mode(WAL)",
+		"wal_autocheckpoint(4096)", "cache_size(-16384)")}
 	reader := url.Values{"_pragma": append(slices.Clone(pragmas), "query_only(1)")}
 	if o.ReadOnly {
 		writer, reader = url.Values{"mode": {"ro"}, "_pragma": pragmas}, url.Values{"mode": {"ro"}, "_pragma": pragmas}
@@ -191,7 +195,11 @@ func (s *Store) Ping(ctx context.Context) error { return classify(s.read.PingCon
 
 // Close releases the connections.
 func (s *Store) Close() error {
-	return errors.Join(s.prepared.release(), s.read.Close(), s.write.Close())
+	err := errors.Join(s.prepared.release(), s.read.Close(), s.write.Close())
+	if s.details != nil {
+		err = errors.Join(err, s.details.pool.Close())
+	}
+	return err
 }
 
 func milliseconds(d time.Duration) string { return fmt.Sprint(d.Milliseconds()) }

@@ -35,12 +35,17 @@ type Tx struct {
 func (s *Store) Write(ctx context.Context, fn func(*Tx) error) error {
 	for dead := 0; ; dead++ {
 		begun, err := s.writeOnce(ctx, fn)
-		var noServer *pgconn.ConnectError
-		stale := s.dialect.postgres && !begun && errors.Is(err, ErrUnavailable) && !errors.As(err, &noServer) && ctx.Err() == nil
-		if !stale || dead >= s.write.Stats().MaxOpenConnections {
+		if begun || !s.dialect.postgres || !cutOff(ctx, err) || dead >= s.write.Stats().MaxOpenConnections {
 			return err
 		}
 	}
+}
+
+// cutOff tells whether an error is that of a connection which has ended since its last
+// use, while there is a server to connect to.
+func cutOff(ctx context.Context, err error) bool {
+	var noServer *pgconn.ConnectError
+	return errors.Is(err, ErrUnavailable) && !errors.As(err, &noServer) && ctx.Err() == nil
 }
 
 // writeOnce reports whether the transaction had begun when it ended.

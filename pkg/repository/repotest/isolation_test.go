@@ -44,6 +44,13 @@ var readers = map[string]func(ctx context.Context, s *repository.Store, me, othe
 		card, err := s.Card(ctx, me.account, "card")
 		return []string{card.CreatedBy}, err
 	},
+	"CardDetails": func(ctx context.Context, s *repository.Store, me, _ resident) ([]string, error) {
+		card, tokens, err := s.CardDetails(ctx, me.account, "card", repotest.Now)
+		if len(tokens) == 0 || tokens[0].CreatedBy != card.CreatedBy {
+			return nil, errors.New("the card comes without its token")
+		}
+		return []string{card.CreatedBy}, err
+	},
 	"CustomerCard": func(ctx context.Context, s *repository.Store, me, _ resident) ([]string, error) {
 		card, err := s.CustomerCard(ctx, me.account, "customer", "card")
 		return []string{card.CreatedBy}, err

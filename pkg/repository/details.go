@@ -1,0 +1,206 @@
+package repository
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/stdlib"
+	"github.com/uptrace/bun"
+
+	"github.com/kortwallet/kort/pkg/ledger"
+)
+
+const (
+	// detailReaders is how many trips for cards are under way at once. The fewer, the
+	// more cards share one.
+	detailReaders = 2
+	// maxDetails bounds the cards of one trip.
+	maxDetails = 256
+	// detailTimeout bounds one trip.
+	detailTimeout = 30 * time.Second
+)
+
+// CardDetails finds a live card by the retailer's id, with its tokens that have not
+// expired, oldest first, or returns [ErrNotFound].
+func (s *Store) CardDetails(ctx context.Context, account, cardID string, now ledger.Micros) (ledger.Card, []ledger.Token, error) {
+	if s.details != nil {
+		return s.details.find(ctx, account, cardID, now)
+	}
+	card, err := s.Card(ctx, account, cardID)
+	if err != nil {
+		return ledger.Card{}, nil, err
+	}
+	tokens, err := s.Tokens(ctx, account, card.ID, now)
+	return card, tokens, err
+}
+
+// detailReader looks cards up on PostgreSQL, all that wait for one account in one
+// trip, which costs more than a card does. It has no timer: what queued up while the
+// last trip was under way goes on the next.
+type detailReader struct {
+	pool  *bun.DB
+	texts detailTexts
+	watch func(string)
+
+	mu       sync.Mutex
+	waiting  map[string][]*detail
+	accounts []string // those that have somebody waiting, first come first
+	running  int
+}
+
+// detailTexts are the two statements of a trip.
+type detailTexts struct{ cards, tokens lookup }
+
+// detail is a look-up on its way.
+type detail struct {
+	cardID string
+	now    ledger.Micros
+	card   ledger.Card
+	tokens []ledger.Token
+	err    error
+	done   chan struct{}
+}
+
+func newDetailReader(pool *bun.DB, watch func(string)) *detailReader {
+	d := dialect{postgres: true}
+	cards, tokens := modelOf(pool, cardRow{}), modelOf(pool, tokenRow{})
+	live := fmt.Sprintf("c.account_id = $1 AND c.card_id %s AND c.deleted_at IS NULL", d.among(cardIDColumns[0], 2))
+	return &detailReader{pool: pool, watch: watch, waiting: map[string][]*detail{}, texts: detailTexts{
+		cards: d.lookup("c", columnsOf(cards), "FROM cards AS c WHERE %s", live),
+		tokens: d.lookup("x", columnsOf(tokens), "FROM cards AS c CROSS JOIN tokens AS x WHERE %s"+
+			" AND x.account_id = $1 AND x.card_object_id = c.id AND (x.expires_at IS NULL OR x.expires_at > $3) ORDER BY x.id", live),
+	}}
+}
+
+// find waits for a trip. A caller who leaves does not hold it up.
+func (r *detailReader) find(ctx context.Context, account, cardID string, now ledger.Micros) (ledger.Card, []ledger.Token, error) {
+	d := &detail{cardID: cardID, now: now, err: ErrNotFound, done: make(chan struct{})}
+	r.enqueue(account, d)
+	select {
+	case <-d.done:
+		return d.card, d.tokens, d.err
+	case <-ctx.Done():
+		return ledger.Card{}, nil, ctx.Err()
+	}
+}
+
+func (r *detailReader) enqueue(account string, d *detail) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if len(r.waiting[account]) == 0 {
+		r.accounts = append(r.accounts, account)
+	}
+	r.waiting[account] = append(r.waiting[account], d)
+	if r.running < detailReaders {
+		r.running++
+		go r.run()
+	}
+}
+
+// run makes trips as long as somebody waits.
+func (r *detailReader) run() {
+	for {
+		account, batch := r.take()
+		if batch == nil {
+			return
+		}
+		r.answer(account, batch)
+	}
+}
+
+func (r *detailReader) take() (account string, batch []*detail) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if len(r.accounts) == 0 {
+		r.running--
+		return "", nil
+	}
+	account, r.accounts = r.accounts[0], r.accounts[1:]
+	waiting := r.waiting[account]
+	n := min(len(waiting), maxDetails)
+	if batch = waiting[:n]; n == len(waiting) {
+		delete(r.waiting, account)
+	} else {
+		r.waiting[account] = waiting[n:]
+		r.accounts = append(r.accounts, account)
+	}
+	return account, batch
+}
+
+// answer reads the cards of a batch and lets its callers go.
+func (r *detailReader) answer(account string, batch []*detail) {
+	defer func() {
+		for _, d := range batch {
+			close(d.done)
+		}
+	}()
+	ctx, cancel := context.WithTimeout(context.Background(), detailTimeout)
+	defer cancel()
+	if err := r.read(ctx, account, batch); err != nil {
+		for _, d := range batch {
+			d.card, d.tokens, d.err = ledger.Card{}, nil, err
+		}
+	}
+}
+
+func (r *detailReader) read(ctx context.Context, account string, batch []*detail) error {
+	names, oldest := make([]string, len(batch)), batch[0].now
+	byName, byID := make(map[string][]*detail, len(batch)), make(map[uuid.UUID][]*detail, len(batch))
+	for i, d := range batch {
+		names[i], oldest = d.cardID, min(oldest, d.now)
+		byName[d.cardID] = append(byName[d.cardID], d)
+	}
+	args, err := dialect{postgres: true}.arguments(account, textTable(cardIDColumns, names))
+	if err != nil {
+		return err
+	}
+	return r.retrying(ctx, []statement{
+		reading(r.texts.cards.text, args, r.texts.cards.columns, func(row *cardRow) error {
+			card, err := row.card()
+			for _, d := range byName[row.CardID] {
+				d.card, d.err = card, err // a defective row is the matter of those who ask for it
+			}
+			byID[row.ID] = byName[row.CardID]
+			return nil
+		}),
+		reading(r.texts.tokens.text, append(args[:len(args):len(args)], int64(oldest)), r.texts.tokens.columns, func(row *tokenRow) error {
+			token := row.token()
+			for _, d := range byID[token.Card] {
+				if !token.Expired(d.now) {
+					d.tokens = append(d.tokens, token)
+				}
+			}
+			return nil
+		}),
+	})
+}
+
+// retrying takes another connection in place of one that a restart of the database has
+// cut off: each of them may have been.
+func (r *detailReader) retrying(ctx context.Context, statements []statement) error {
+	for dead := 0; ; dead++ {
+		err := r.execute(ctx, statements)
+		if !cutOff(ctx, err) || dead >= detailReaders {
+			return err
+		}
+	}
+}
+
+// execute sends both statements at once.
+func (r *detailReader) execute(ctx context.Context, statements []statement) error {
+	for i := range statements {
+		r.watch(statements[i].text)
+	}
+	conn, err := r.pool.DB.Conn(ctx)
+	if err != nil {
+		return classify(err)
+	}
+	defer func() { _ = conn.Close() }() // back to the pool; an error would be one of an earlier use
+	return classify(conn.Raw(func(driver any) error {
+		return pipeline(ctx, driver.(*stdlib.Conn).Conn(), &pgx.Batch{}, statements)
+	}))
+}
