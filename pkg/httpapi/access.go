@@ -17,45 +17,41 @@ func principalOf(ctx context.Context) auth.Principal {
 	return p
 }
 
-// authenticate verifies the access token, once per request.
-func (s *Server) authenticate(next echo.HandlerFunc) echo.HandlerFunc {
-	return func(c echo.Context) error {
-		raw, err := auth.BearerToken(c.Request().Header)
-		if err != nil {
-			return &failure{code: api.ErrorCodeUnauthorized, cause: err}
-		}
-		ctx := c.Request().Context()
-		principal, err := s.c.Verifier.Verify(ctx, raw)
-		if err != nil {
-			f := failureOf(err)
-			if f.code == api.ErrorCodeInternal {
-				f = &failure{code: api.ErrorCodeUnauthorized, cause: err}
-			}
-			return f
-		}
-		c.SetRequest(c.Request().WithContext(context.WithValue(ctx, principalKey{}, principal)))
-		return next(c)
+// authenticate verifies the access token, once per request. It gives the principal's
+// context to the request.
+func (s *Server) authenticate(ctx context.Context, c echo.Context) error {
+	raw, err := auth.BearerToken(c.Request().Header)
+	if err != nil {
+		return &failure{code: api.ErrorCodeUnauthorized, cause: err}
 	}
+	principal, err := s.c.Verifier.Verify(ctx, raw)
+	if err != nil {
+		f := failureOf(err)
+		if f.code == api.ErrorCodeInternal {
+			f = &failure{code: api.ErrorCodeUnauthorized, cause: err}
+		}
+		return f
+	}
+	c.SetRequest(c.Request().WithContext(context.WithValue(ctx, principalKey{}, principal)))
+	return nil
 }
 
 // authorise lets a principal through who has one of the operation's scopes, for
 // an account that the token was issued for. Whether the account exists, and what
 // is in it, plays no part.
-func (o *operation) authorise(next echo.HandlerFunc) echo.HandlerFunc {
-	return func(c echo.Context) error {
-		principal := principalOf(c.Request().Context())
-		account, err := pathValue(c, c.Param("aid"))
-		if err != nil || !principal.HasScope(o.scopes...) || !principal.OpensAccount(account) {
+func (o *operation) authorise(c echo.Context) error {
+	principal := principalOf(c.Request().Context())
+	account, err := pathValue(c, c.Param("aid"))
+	if err != nil || !principal.HasScope(o.scopes...) || !principal.OpensAccount(account) {
+		return fail(api.ErrorCodeForbidden)
+	}
+	if o.onlyUser(principal) {
+		customer, err := pathValue(c, c.Param("customer_id"))
+		if err != nil || customer != principal.Subject {
 			return fail(api.ErrorCodeForbidden)
 		}
-		if o.onlyUser(principal) {
-			customer, err := pathValue(c, c.Param("customer_id"))
-			if err != nil || customer != principal.Subject {
-				return fail(api.ErrorCodeForbidden)
-			}
-		}
-		return next(c)
 	}
+	return nil
 }
 
 // mayManage tells whether the principal may name cards directly and put money on

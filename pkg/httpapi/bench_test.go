@@ -236,3 +236,10 @@ func BenchmarkBareEcho(b *testing.B) {
 	_, token := edgeAlone(b, func(*httpapi.Config) {})
 	benchLoad(b, bare, postRequest(token))
 }
+
+// A request that an overloaded server refuses. What it costs is taken from those
+// that are accepted.
+func BenchmarkRefuseOverloaded(b *testing.B) {
+	handler, token := edgeAlone(b, func(c *httpapi.Config) { c.Overloaded = func() bool { return true } })
+	benchLoad(b, handler, postRequest(token))
+}

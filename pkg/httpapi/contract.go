@@ -23,6 +23,8 @@ const (
 	maxMetadataDepth = 8
 
 	batchOperation = "aid_cards_batch_post"
+	// infoOperation looks a card up; only a PIN makes it write.
+	infoOperation = "aid_cards_token_post"
 )
 
 // basePath is where the contract's paths begin.
@@ -33,7 +35,8 @@ type operation struct {
 	id      string
 	route   *routers.Route
 	scopes  []string // alternatives
-	query   openapi3.Parameters
+	path    []parameter
+	query   []parameter
 	body    *strictjson.Schema // nil when the operation takes none
 	maxBody int64
 }
@@ -44,7 +47,12 @@ func operations() (map[string]*operation, error) {
 	if err != nil {
 		return nil, fmt.Errorf("load the contract: %w", err)
 	}
+	return operationsOf(spec)
+}
+
+func operationsOf(spec *openapi3.T) (map[string]*operation, error) {
 	all := make(map[string]*operation)
+	rules := compiler{made: map[*openapi3.Schema]*strictjson.Schema{}}
 	for path, item := range spec.Paths.Map() {
 		for method, op := range item.Operations() {
 			o := &operation{
@@ -53,16 +61,8 @@ func operations() (map[string]*operation, error) {
 				scopes:  scopesOf(op),
 				maxBody: maxBodyBytes,
 			}
-			for _, parameters := range []openapi3.Parameters{item.Parameters, op.Parameters} {
-				for _, p := range parameters {
-					if p.Value.In == openapi3.ParameterInQuery {
-						o.query = append(o.query, p)
-					}
-				}
-			}
-			if op.RequestBody != nil {
-				schema := op.RequestBody.Value.Content.Get(jsonType).Schema
-				o.body = strictSchema(schema, map[*openapi3.Schema]*strictjson.Schema{})
+			if err := o.compile(rules); err != nil {
+				return nil, fmt.Errorf("read the contract: %s: %w", o.id, err)
 			}
 			if o.id == batchOperation {
 				o.maxBody = maxBatchBytes
@@ -71,6 +71,32 @@ func operations() (map[string]*operation, error) {
 		}
 	}
 	return all, nil
+}
+
+// compile makes the rules for the operation's requests ready.
+func (o *operation) compile(rules compiler) error {
+	for _, parameters := range []openapi3.Parameters{o.route.PathItem.Parameters, o.route.Operation.Parameters} {
+		for _, ref := range parameters {
+			made, err := rules.parameter(ref.Value)
+			if err != nil {
+				return err
+			}
+			if ref.Value.In == openapi3.ParameterInPath {
+				o.path = append(o.path, made)
+			} else {
+				o.query = append(o.query, made)
+			}
+		}
+	}
+	if o.route.Operation.RequestBody == nil {
+		return nil
+	}
+	body, err := rules.schema(o.route.Operation.RequestBody.Value.Content.Get(jsonType).Schema)
+	if err != nil {
+		return fmt.Errorf("the body: %w", err)
+	}
+	o.body = body
+	return nil
 }
 
 // scopesOf lists the scopes that open an operation. Each alternative of the
@@ -88,40 +114,6 @@ func scopesOf(op *openapi3.Operation) []string {
 	return scopes
 }
 
-// strictSchema tells the strict reader what the contract knows of a body.
-func strictSchema(ref *openapi3.SchemaRef, seen map[*openapi3.Schema]*strictjson.Schema) *strictjson.Schema {
-	schema := ref.Value
-	if known := seen[schema]; known != nil {
-		return known
-	}
-	strict := &strictjson.Schema{Nullable: schema.Nullable}
-	seen[schema] = strict
-	switch {
-	case schema.Type.Is(openapi3.TypeObject) && len(schema.Properties) == 0:
-		strict.Kind = strictjson.Object
-		strict.FreeForm = &strictjson.FreeForm{MaxBytes: maxMetadataBytes, MaxDepth: maxMetadataDepth}
-	case schema.Type.Is(openapi3.TypeObject):
-		strict.Kind = strictjson.Object
-		strict.Properties = make(map[string]*strictjson.Schema, len(schema.Properties))
-		for name, property := range schema.Properties {
-			strict.Properties[name] = strictSchema(property, seen)
-		}
-	case schema.Type.Is(openapi3.TypeArray):
-		strict.Kind = strictjson.Array
-		strict.Items = strictSchema(schema.Items, seen)
-	case schema.Type.Is(openapi3.TypeString):
-		strict.Kind = strictjson.String
-		strict.DateTime = schema.Format == "date-time"
-	case schema.Type.Is(openapi3.TypeInteger):
-		strict.Kind, strict.Integer = strictjson.Number, true
-	case schema.Type.Is(openapi3.TypeNumber):
-		strict.Kind = strictjson.Number
-	case schema.Type.Is(openapi3.TypeBoolean):
-		strict.Kind = strictjson.Boolean
-	}
-	return strict
-}
-
 // onlyUser tells whether the principal is let in by user:wallets alone, which
 // opens the principal's own cards.
 func (o *operation) onlyUser(p auth.Principal) bool {
@@ -132,6 +124,9 @@ func (o *operation) onlyUser(p auth.Principal) bool {
 	}
 	return true
 }
+
+// writes tells whether the operation cannot do without the writer.
+func (o *operation) writes() bool { return o.route.Method != http.MethodGet && o.id != infoOperation }
 
 // takesBody tells whether the operation reads a body.
 func (o *operation) takesBody() bool { return o.body != nil && o.route.Method != http.MethodGet }

@@ -10,4 +10,8 @@
 // The surprising decision: no error text of a library ever reaches an answer or a
 // log line about a request. Those texts quote what the client sent, PINs included;
 // reasons are written here, from the contract alone.
+//
+// Requests are checked twice over where it matters: the contract's rules are compiled
+// at the start, and what they allow goes through; the OpenAPI library judges only the
+// rest, and so finds the reasons. Tests hold the two against each other.
 package httpapi

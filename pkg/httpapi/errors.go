@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"math"
@@ -41,6 +42,19 @@ func (f *failure) Error() string { return string(f.code) }
 
 // Unwrap gives the log the cause.
 func (f *failure) Unwrap() error { return f.cause }
+
+// errBusy is the failure of a request that is refused before it is looked at. It has
+// no cause: nothing went wrong.
+var errBusy = &failure{code: api.ErrorCodeOverloaded, retryAfter: overloadRetry}
+
+// busyAnswer is what errBusy is answered with.
+func busyAnswer() ([]byte, error) {
+	body, err := json.Marshal(errBusy.body(answerFor(errBusy.code).message))
+	if err != nil {
+		return nil, fmt.Errorf("encode an answer: %w", err)
+	}
+	return append(body, '\n'), nil // as all other answers end
+}
 
 func fail(code api.ErrorCode, problems ...problem) *failure {
 	return &failure{code: code, problems: problems}
@@ -171,7 +185,7 @@ func (s *Server) sendError(err error, c echo.Context) {
 	f := failureOf(err)
 	c.Set(failureKey, f)
 	a := answerFor(f.code)
-	if a.status >= http.StatusInternalServerError && !errors.Is(f.cause, context.Canceled) {
+	if a.status >= http.StatusInternalServerError && f != errBusy && !errors.Is(f.cause, context.Canceled) {
 		s.c.Log.Error("request failed", "request_id", requestID(c), "route", c.Path(), "code", f.code, "cause", f.cause)
 	}
 	if c.Response().Committed {
@@ -184,9 +198,16 @@ func (s *Server) sendError(err error, c echo.Context) {
 	if f.retryAfter > 0 {
 		header.Set(echo.HeaderRetryAfter, strconv.Itoa(int(math.Ceil(f.retryAfter.Seconds()))))
 	}
-	if err := c.JSON(a.status, f.body(a.message)); err != nil {
+	if err := s.sendFailure(c, f, a); err != nil {
 		s.c.Log.Warn("answer not sent", "request_id", requestID(c), "cause", err)
 	}
+}
+
+func (s *Server) sendFailure(c echo.Context, f *failure, a answer) error {
+	if f == errBusy {
+		return c.Blob(a.status, jsonType, s.busy)
+	}
+	return c.JSON(a.status, f.body(a.message))
 }
 
 func (f *failure) body(message string) api.Error {

@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"fmt"
+	"log/slog"
 	"net/http"
 	"runtime/debug"
 	"strings"
@@ -15,6 +16,9 @@ import (
 
 // maxRequestID bounds the request id that a client may choose, in characters.
 const maxRequestID = 128
+
+// maxLogAttributes is how many attributes a line of the log can have.
+const maxLogAttributes = 10
 
 // identify gives each request an id: the client's, when it sent a sane one.
 func (s *Server) identify(next echo.HandlerFunc) echo.HandlerFunc {
@@ -45,23 +49,23 @@ func (s *Server) log(next echo.HandlerFunc) echo.HandlerFunc {
 			c.Error(err) // answers now, so that the status below is the one that was sent
 		}
 		response := c.Response()
-		attributes := []any{
-			"request_id", requestID(c), "method", methodName(c.Request().Method), "route", c.Path(),
-			"status", response.Status, "bytes", response.Size, "duration_us", time.Since(start).Microseconds(),
-		}
+		attributes := append(make([]slog.Attr, 0, maxLogAttributes),
+			slog.String("request_id", requestID(c)), slog.String("method", methodName(c.Request().Method)),
+			slog.String("route", c.Path()), slog.Int("status", response.Status), slog.Int64("bytes", response.Size),
+			slog.Int64("duration_us", time.Since(start).Microseconds()))
 		if principal := principalOf(c.Request().Context()); principal.Subject != "" {
-			attributes = append(attributes, "subject", principal.Subject)
+			attributes = append(attributes, slog.String("subject", principal.Subject))
 			if account, err := pathValue(c, c.Param("aid")); err == nil && principal.OpensAccount(account) {
-				attributes = append(attributes, "account", account) // any other is only what the client wrote
+				attributes = append(attributes, slog.String("account", account)) // any other is only what the client wrote
 			}
 		}
 		if f, failed := c.Get(failureKey).(*failure); failed {
-			attributes = append(attributes, "code", f.code)
+			attributes = append(attributes, slog.String("code", string(f.code)))
 			if f.code == api.ErrorCodeUnauthorized {
-				attributes = append(attributes, "reason", fmt.Sprint(f.cause))
+				attributes = append(attributes, slog.String("reason", fmt.Sprint(f.cause)))
 			}
 		}
-		s.c.Log.Info("request", attributes...)
+		s.c.Log.LogAttrs(c.Request().Context(), slog.LevelInfo, "request", attributes...)
 		return nil
 	}
 }

@@ -9,12 +9,19 @@ import (
 	"github.com/kortwallet/kort/gen/api"
 )
 
+// routeKey is what a route is found by, once Echo has routed a request.
+type routeKey struct{ method, path string }
+
 // route answers for paths and methods that the contract does not have. The router
 // alone would let the last parameter of a path swallow slashes, answer OPTIONS, and
 // name in Allow the methods of only one of the paths that fit.
 func (s *Server) route(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
-		methods := s.methods(echo.GetPath(c.Request()))
+		path := echo.GetPath(c.Request())
+		if s.routed[routeKey{c.Request().Method, c.Path()}] && fits(c.Path(), path) {
+			return next(c)
+		}
+		methods := s.methods(path)
 		if len(methods) == 0 {
 			return fail(api.ErrorCodeNotFound)
 		}

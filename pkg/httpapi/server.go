@@ -19,7 +19,8 @@ import (
 )
 
 const (
-	// requestTimeout bounds the work on one request, waiting for its commit included.
+	// requestTimeout bounds the work on one request, from its authentication on, waiting
+	// for its commit included.
 	requestTimeout = 30 * time.Second
 	// readyTimeout bounds the look at the database for /readyz.
 	readyTimeout = 2 * time.Second
@@ -30,10 +31,13 @@ type Config struct {
 	Store *repository.Store
 	// Submit posts an operation and waits for its commit, as [posting.Poster.Submit]
 	// does. A benchmark of the edge alone has one that commits nothing.
-	Submit   func(ctx context.Context, account string, op ledger.Operation) (ledger.Result, error)
-	Verifier *auth.Verifier
-	Keys     *auth.KeySource
-	DataKey  cardcode.Key
+	Submit func(ctx context.Context, account string, op ledger.Operation) (ledger.Result, error)
+	// Overloaded tells that Submit would take no operation now, so that a request for
+	// one can be refused before anything is spent on it. Nil is never.
+	Overloaded func() bool
+	Verifier   *auth.Verifier
+	Keys       *auth.KeySource
+	DataKey    cardcode.Key
 	// Clock tells the moment at which an account's requests are judged.
 	Clock func(account string) ledger.Micros
 	// RequirePIN makes cards that have a PIN demand it beside a token.
@@ -48,9 +52,13 @@ type Config struct {
 
 // Server serves the contract. It is an http.Handler, safe for concurrent use.
 type Server struct {
-	c        Config
-	echo     *echo.Echo
-	routes   []*echo.Route
+	c      Config
+	echo   *echo.Echo
+	routes []*echo.Route
+	// routed are the same routes.
+	routed map[routeKey]bool
+	// busy is the whole answer to a request that is refused for overload.
+	busy     []byte
 	draining atomic.Bool
 }
 
@@ -69,10 +77,13 @@ func New(c Config) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
+	if s.busy, err = busyAnswer(); err != nil {
+		return nil, err
+	}
 	limits := newRateLimits(c.RatePerSecond, c.RateBurst)
 	chains := make(map[string][]echo.MiddlewareFunc, len(operations))
 	for id, o := range operations {
-		chain := []echo.MiddlewareFunc{o.declaredLength, s.authenticate, o.authorise, limits.limit, o.validate}
+		chain := []echo.MiddlewareFunc{s.guard(o, limits)}
 		if c.ValidateResponses {
 			chain = append([]echo.MiddlewareFunc{o.checkResponse}, chain...)
 		}
@@ -86,15 +97,42 @@ func New(c Config) (*Server, error) {
 	s.echo.Match(probe, "/healthz", s.health)
 	s.echo.Match(probe, "/readyz", s.ready)
 	s.routes = s.echo.Routes()
+	s.routed = make(map[routeKey]bool, len(s.routes))
+	for _, route := range s.routes {
+		s.routed[routeKey{route.Method, route.Path}] = true
+	}
 	return s, nil
 }
 
-// ServeHTTP implements http.Handler.
-func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	ctx, cancel := context.WithTimeout(r.Context(), requestTimeout)
-	defer cancel()
-	s.echo.ServeHTTP(w, r.WithContext(ctx))
+// guard lets a request through to its handler. The order of what it asks for is part
+// of the contract. An overload comes as early as it can: under three times the load
+// that a server can take, the refusals decide how much is left for the rest.
+func (s *Server) guard(o *operation, limits *rateLimits) echo.MiddlewareFunc {
+	return func(next echo.HandlerFunc) echo.HandlerFunc {
+		return func(c echo.Context) error {
+			if err := o.declaredLength(c); err != nil {
+				return err
+			}
+			if s.c.Overloaded != nil && o.writes() && s.c.Overloaded() {
+				return errBusy
+			}
+			ctx, cancel := context.WithTimeout(c.Request().Context(), requestTimeout)
+			defer cancel()
+			if err := s.authenticate(ctx, c); err != nil {
+				return err
+			}
+			for _, gate := range [...]func(echo.Context) error{o.authorise, limits.limit, o.validate} {
+				if err := gate(c); err != nil {
+					return err
+				}
+			}
+			return next(c)
+		}
+	}
 }
+
+// ServeHTTP implements http.Handler.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.echo.ServeHTTP(w, r) }
 
 // Drain makes /readyz answer 503 from now on, so that nobody sends new requests
 // while the accepted ones are finished.

@@ -8,6 +8,7 @@ import (
 	"mime"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -22,77 +23,114 @@ import (
 
 const (
 	jsonType = "application/json"
-	bodyKey  = "kort.body" // where the validated bytes wait for the binder
+	// firstBodyBytes is how much room a body gets before any of it has arrived,
+	// whatever length it declares.
+	firstBodyBytes = 16 << 10
 )
+
+// checkedBody is a body that is as the contract says. It waits for the binder.
+type checkedBody struct {
+	io.ReadCloser
+	text []byte
+}
 
 // declaredLength refuses a body whose declared length is too large, before anybody
 // is asked who they are: nothing of it has been read.
-func (o *operation) declaredLength(next echo.HandlerFunc) echo.HandlerFunc {
-	return func(c echo.Context) error {
-		if o.takesBody() && c.Request().ContentLength > o.maxBody {
-			return fail(api.ErrorCodeRequestTooLarge)
-		}
-		return next(c)
+func (o *operation) declaredLength(c echo.Context) error {
+	if o.takesBody() && c.Request().ContentLength > o.maxBody {
+		return fail(api.ErrorCodeRequestTooLarge)
 	}
+	return nil
 }
 
 // validate checks the whole request against the contract.
-func (o *operation) validate(next echo.HandlerFunc) echo.HandlerFunc {
-	return func(c echo.Context) error {
-		if o.takesBody() {
-			body, err := o.readBody(c.Request())
-			if err != nil {
-				return err
-			}
-			c.Set(bodyKey, body)
-			c.Request().Body = io.NopCloser(bytes.NewReader(body))
+func (o *operation) validate(c echo.Context) error {
+	var body []byte
+	if o.takesBody() {
+		var err error
+		if body, err = o.readBody(c.Request()); err != nil {
+			return err
 		}
-		problems := o.problems(c)
-		if len(problems) > 0 {
-			return fail(api.ErrorCodeInvalidRequest, problems...)
-		}
-		return next(c)
+		c.Request().Body = &checkedBody{ReadCloser: http.NoBody, text: body}
 	}
+	if problems := o.problems(c, body); len(problems) > 0 {
+		return fail(api.ErrorCodeInvalidRequest, problems...)
+	}
+	return nil
 }
 
 // readBody reads a JSON body up to the limit.
 func (o *operation) readBody(r *http.Request) ([]byte, error) {
-	mediaType, parameters, err := mime.ParseMediaType(r.Header.Get(echo.HeaderContentType))
-	charset := parameters["charset"]
-	encoded := strings.Join(r.Header.Values(echo.HeaderContentEncoding), ",")
-	if err != nil || mediaType != jsonType || (charset != "" && !strings.EqualFold(charset, "utf-8")) ||
-		(encoded != "" && encoded != "identity") {
+	if !declaresJSON(r.Header) {
 		return nil, fail(api.ErrorCodeUnsupportedMediaType)
 	}
-	body, err := io.ReadAll(io.LimitReader(r.Body, o.maxBody+1))
-	if err != nil {
+	var body bytes.Buffer
+	body.Grow(int(min(max(r.ContentLength, 0), firstBodyBytes)) + bytes.MinRead)
+	if _, err := body.ReadFrom(io.LimitReader(r.Body, o.maxBody+1)); err != nil {
 		return nil, &failure{
 			code: api.ErrorCodeInvalidRequest, cause: err,
 			problems: []problem{{Pointer: "", Reason: "could not be read to its end"}},
 		}
 	}
-	if int64(len(body)) > o.maxBody {
+	if int64(body.Len()) > o.maxBody {
 		return nil, fail(api.ErrorCodeRequestTooLarge)
 	}
-	return body, nil
+	return body.Bytes(), nil
+}
+
+// declaresJSON tells whether the header declares a body of plain JSON in UTF-8.
+func declaresJSON(header http.Header) bool {
+	if encodings := header.Values(echo.HeaderContentEncoding); len(encodings) > 0 {
+		if encoded := strings.Join(encodings, ","); encoded != "" && encoded != "identity" {
+			return false
+		}
+	}
+	declared := header.Get(echo.HeaderContentType)
+	if declared == jsonType {
+		return true
+	}
+	mediaType, parameters, err := mime.ParseMediaType(declared)
+	charset := parameters["charset"]
+	return err == nil && mediaType == jsonType && (charset == "" || strings.EqualFold(charset, "utf-8"))
 }
 
 // problems finds what is wrong with a request: first in how it is written, then
 // in what it says.
-func (o *operation) problems(c echo.Context) []problem {
-	path, problems := pathValues(c)
-	query, queryProblems := o.queryValues(c.Request().URL.RawQuery)
-	problems = append(problems, queryProblems...)
-	if body, ok := c.Get(bodyKey).([]byte); ok {
-		for _, p := range strictjson.Check(body, *o.body) {
-			problems = append(problems, problem{Pointer: p.Pointer, Reason: p.Reason})
-		}
-	}
-	if len(problems) > 0 {
+func (o *operation) problems(c echo.Context, body []byte) []problem {
+	query, problems, conforms := o.check(c, body)
+	if conforms || len(problems) > 0 {
 		return problems
 	}
-	err := openapi3filter.ValidateRequest(c.Request().Context(), &openapi3filter.RequestValidationInput{
-		Request: c.Request(), PathParams: path, QueryParams: query, Route: o.route,
+	return o.explain(c, query, body)
+}
+
+// check finds what is wrong with how a request is written, and tells whether all it
+// says is as the contract wants it.
+func (o *operation) check(c echo.Context, body []byte) (query url.Values, problems []problem, conforms bool) {
+	problems, conforms = o.checkPath(c)
+	query, queryProblems, queryConforms := o.checkQuery(c.Request().URL.RawQuery)
+	problems, conforms = append(problems, queryProblems...), conforms && queryConforms
+	if o.takesBody() {
+		written, bodyConforms := strictjson.Check(body, o.body)
+		for _, p := range written {
+			problems = append(problems, problem{Pointer: p.Pointer, Reason: p.Reason})
+		}
+		conforms = conforms && bodyConforms
+	}
+	return query, problems, conforms && len(problems) == 0
+}
+
+// explain lets the OpenAPI validator say which rules a request breaks. It has the
+// last word: what it allows is allowed.
+func (o *operation) explain(c echo.Context, query url.Values, body []byte) []problem {
+	path := make(map[string]string, len(o.path))
+	for i, name := range c.ParamNames() {
+		path[name], _ = pathValue(c, c.ParamValues()[i]) // it was decoded before
+	}
+	request := c.Request().WithContext(c.Request().Context())
+	request.Body = io.NopCloser(bytes.NewReader(body))
+	err := openapi3filter.ValidateRequest(request.Context(), &openapi3filter.RequestValidationInput{
+		Request: request, PathParams: path, QueryParams: query, Route: o.route,
 		Options: &openapi3filter.Options{
 			MultiError: true, SkipSettingDefaults: true,
 			AuthenticationFunc: openapi3filter.NoopAuthenticationFunc,
@@ -101,18 +139,19 @@ func (o *operation) problems(c echo.Context) []problem {
 	return problemsOf(err)
 }
 
-// pathValues decodes the path parameters, each exactly once.
-func pathValues(c echo.Context) (map[string]string, []problem) {
-	values := make(map[string]string, len(c.ParamNames()))
-	var problems []problem
-	for i, name := range c.ParamNames() {
-		value, err := pathValue(c, c.ParamValues()[i])
+// checkPath decodes the path parameters, each exactly once, and tells whether they
+// keep the contract's rules.
+func (o *operation) checkPath(c echo.Context) (problems []problem, conforms bool) {
+	names, values := c.ParamNames(), c.ParamValues()
+	conforms = len(names) == len(o.path)
+	for i, name := range names {
+		value, err := pathValue(c, values[i])
 		if err != nil || !wellFormed(value) {
 			problems = append(problems, problem{Pointer: name, Reason: "must be UTF-8 without control characters"})
 		}
-		values[name] = value
+		conforms = conforms && slices.ContainsFunc(o.path, func(p parameter) bool { return p.name == name && p.allows(value) })
 	}
-	return values, problems
+	return problems, conforms
 }
 
 // pathValue decodes a path segment. Echo routes on the escaped path where it
@@ -124,45 +163,47 @@ func pathValue(c echo.Context, segment string) (string, error) {
 	return url.PathUnescape(segment)
 }
 
-// queryValues reads the query. An empty value, and a second one where the
-// contract has one, are problems: a filter is never dropped in silence.
-func (o *operation) queryValues(raw string) (url.Values, []problem) {
+// checkQuery reads the query. An empty value, and a second one where the contract
+// has one, are problems: a filter is never dropped in silence.
+func (o *operation) checkQuery(raw string) (values url.Values, problems []problem, conforms bool) {
 	values, err := url.ParseQuery(raw)
 	if err != nil {
-		return nil, []problem{{Pointer: "query", Reason: "is not a well-formed query"}}
+		return nil, []problem{{Pointer: "query", Reason: "is not a well-formed query"}}, false
 	}
 	for _, all := range values {
 		for _, value := range all {
 			if !wellFormed(value) {
-				return nil, []problem{{Pointer: "query", Reason: "must be UTF-8 without control characters"}}
+				return nil, []problem{{Pointer: "query", Reason: "must be UTF-8 without control characters"}}, false
 			}
 		}
 	}
-	var problems []problem
-	for _, p := range o.query {
-		sent := values[p.Value.Name]
-		if len(sent) > 1 && !p.Value.Schema.Value.Type.Is(openapi3.TypeArray) {
-			problems = append(problems, problem{Pointer: p.Value.Name, Reason: "must be sent once"})
+	conforms = true
+	for i := range o.query {
+		p := &o.query[i]
+		sent := values[p.name]
+		if len(sent) > 1 && p.schema.Kind != strictjson.Array {
+			problems = append(problems, problem{Pointer: p.name, Reason: "must be sent once"})
 			continue
 		}
 		for _, value := range sent {
-			if reason := queryReason(p.Value.Schema.Value, value); reason != "" {
-				problems = append(problems, problem{Pointer: p.Value.Name, Reason: reason})
+			if reason := queryReason(p.schema, value); reason != "" {
+				problems = append(problems, problem{Pointer: p.name, Reason: reason})
 				break
 			}
 		}
+		conforms = conforms && p.allows(sent...)
 	}
-	return values, problems
+	return values, problems, conforms
 }
 
 // queryReason checks how a value is written, where the validator is lenient.
-func queryReason(schema *openapi3.Schema, value string) string {
+func queryReason(schema *strictjson.Schema, value string) string {
 	switch {
 	case value == "":
 		return "must not be empty"
-	case schema.Type.Is(openapi3.TypeInteger) && !plainInteger(value):
+	case schema.Integer && !plainInteger(value):
 		return "must be an integer written in digits"
-	case schema.Type.Is(openapi3.TypeBoolean) && value != "true" && value != "false":
+	case schema.Kind == strictjson.Boolean && value != "true" && value != "false":
 		return "must be true or false"
 	}
 	return ""
@@ -305,11 +346,11 @@ type binder struct{}
 
 // Bind implements echo.Binder.
 func (binder) Bind(target any, c echo.Context) error {
-	body, ok := c.Get(bodyKey).([]byte)
+	body, ok := c.Request().Body.(*checkedBody)
 	if !ok {
 		return fail(api.ErrorCodeInternal)
 	}
-	if err := decodeBody(body, target); err != nil {
+	if err := decodeBody(body.text, target); err != nil {
 		return &failure{code: api.ErrorCodeInvalidRequest, cause: errors.New("a validated body could not be decoded")}
 	}
 	return nil

@@ -1,7 +1,6 @@
 package strictjson
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"strconv"
@@ -15,16 +14,18 @@ var errEnough = errors.New("enough problems")
 // Check returns why the body is not to be trusted as a value of the schema, in the
 // order of the text, and nothing if it is. Problems with the text itself (syntax,
 // encoding, depth) end the reading, so that one of them is always the last.
-func Check(body []byte, schema Schema) []Problem {
+//
+// A body without problems conforms if it also keeps the schema's rules.
+func Check(body []byte, schema *Schema) (problems []Problem, conforms bool) {
 	c := checker{
 		scanner: scanner{data: body},
 		path:    make([]step, 0, 8),
 		keys:    make([]text, 0, 2*fewKeys),
 	}
-	if err := c.document(&schema); err != nil && !errors.Is(err, errEnough) {
+	if err := c.document(schema); err != nil && !errors.Is(err, errEnough) {
 		c.problems = append(c.problems, Problem{Pointer: c.pointer(), Reason: err.Error()})
 	}
-	return c.problems
+	return c.problems, len(c.problems) == 0 && !c.brokeRule
 }
 
 // checker walks the text and the schema side by side. A nil schema stands for what
@@ -34,6 +35,8 @@ type checker struct {
 	path     []step
 	keys     []text
 	problems []Problem
+	// brokeRule is set when a value broke a rule of its schema.
+	brokeRule bool
 }
 
 // step is one segment of the path to the current value: a key, or else an index.
@@ -145,9 +148,13 @@ func (c *checker) object(schema *Schema, depth, limit int) error {
 			return err
 		}
 	}
+	c.keep(schema == nil || schema.hasRequired(keys))
 	keys.done()
 	return nil
 }
+
+// keep notes whether a rule was kept.
+func (c *checker) keep(kept bool) { c.brokeRule = c.brokeRule || !kept }
 
 // member reads the value of one key.
 func (c *checker) member(schema *Schema, key text, depth, limit int) error {
@@ -206,6 +213,7 @@ func (c *checker) array(schema *Schema, depth, limit int) (err error) {
 			return err
 		}
 	}
+	c.keep(schema == nil || schema.AllowsItems(index))
 	return nil
 }
 
@@ -233,9 +241,13 @@ func (c *checker) stringValue(schema *Schema) error {
 	if err != nil {
 		return err
 	}
-	if schema != nil && schema.DateTime && !isDateTime(content) {
+	if schema == nil {
+		return nil
+	}
+	if schema.DateTime && !isDateTime(content) {
 		return c.report("must be a date and time with zone as RFC 3339 writes it")
 	}
+	c.keep(schema.AllowsText(content))
 	return nil
 }
 
@@ -250,22 +262,12 @@ func (c *checker) numberValue(schema *Schema) error {
 	if !integer {
 		return c.report("must be an integer without fraction and exponent")
 	}
-	if !fitsInt64(digits) {
+	n, err := strconv.ParseInt(string(digits), 10, 64)
+	if err != nil {
 		return c.report("must be an integer of at most 64 bits")
 	}
+	c.keep(schema.AllowsInteger(n))
 	return nil
-}
-
-// fitsInt64 compares digits, since JSON's integers have no leading zeros.
-func fitsInt64(digits []byte) bool {
-	bound := []byte("9223372036854775807")
-	if digits[0] == '-' {
-		digits, bound = digits[1:], []byte("9223372036854775808")
-	}
-	if len(digits) != len(bound) {
-		return len(digits) < len(bound)
-	}
-	return bytes.Compare(digits, bound) <= 0
 }
 
 // report notes a problem of the current value. Its error ends the reading.

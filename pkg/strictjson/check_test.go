@@ -8,8 +8,8 @@ import (
 )
 
 // transaction is a schema like those the API has.
-func transaction() Schema {
-	return Schema{Kind: Object, Properties: map[string]*Schema{
+func transaction() *Schema {
+	return &Schema{Kind: Object, Properties: map[string]*Schema{
 		"amount":     {Kind: Number, Integer: true},
 		"ref_id":     {Kind: String},
 		"pending":    {Kind: Boolean},
@@ -56,7 +56,7 @@ func TestCheckAccepts(t *testing.T) {
 		`{"x":` + strings.Repeat("[", MaxDepth-1) + strings.Repeat("]", MaxDepth-1) + `}`,
 		manyKeys(1000, ""),
 	} {
-		if problems := Check([]byte(body), transaction()); problems != nil {
+		if problems, _ := Check([]byte(body), transaction()); problems != nil {
 			t.Errorf("%.80s: %v", body, problems)
 		}
 	}
@@ -170,7 +170,7 @@ func TestCheckRefuses(t *testing.T) {
 		{`{"a/b~c":1}`, "/a~1b~0c", "must be a string"},
 	}
 	for _, test := range tests {
-		problems := Check([]byte(test.body), transaction())
+		problems, _ := Check([]byte(test.body), transaction())
 		if len(problems) != 1 {
 			t.Errorf("%.80q: %d problems %v, want one", test.body, len(problems), problems)
 			continue
@@ -238,7 +238,8 @@ func TestCheckReportsSeveralProblems(t *testing.T) {
 	body := `{"amount":1.5,"REF_ID":"x","cards":[{},{"card_id":7}],"note":nil}`
 	want := []string{"/amount", "", "/cards/1/card_id", "/note"}
 	var got []string
-	for _, p := range Check([]byte(body), transaction()) {
+	problems, _ := Check([]byte(body), transaction())
+	for _, p := range problems {
 		got = append(got, p.Pointer)
 	}
 	if !slices.Equal(got, want) {
@@ -249,7 +250,8 @@ func TestCheckReportsSeveralProblems(t *testing.T) {
 func TestCheckBoundsItsProblems(t *testing.T) {
 	t.Parallel()
 	body := `{"cards":[` + strings.TrimSuffix(strings.Repeat(`1,`, 1000), ",") + `]}`
-	if got := len(Check([]byte(body), transaction())); got != MaxProblems {
+	problems, _ := Check([]byte(body), transaction())
+	if got := len(problems); got != MaxProblems {
 		t.Errorf("got %d problems, want %d", got, MaxProblems)
 	}
 }
@@ -270,7 +272,7 @@ func TestCheckEchoesNothing(t *testing.T) {
 		`{"` + secret + `":` + secret + `}`,
 		secret,
 	} {
-		problems := Check([]byte(body), transaction())
+		problems, _ := Check([]byte(body), transaction())
 		if len(problems) == 0 {
 			t.Errorf("%s: accepted", body)
 		}
@@ -285,7 +287,7 @@ func TestCheckIsCheap(t *testing.T) {
 	schema := transaction()
 	const most = 3
 	if got := testing.AllocsPerRun(100, func() {
-		if Check(body, schema) != nil {
+		if problems, _ := Check(body, schema); problems != nil {
 			t.Error("refused")
 		}
 	}); got > most {
@@ -299,7 +301,7 @@ func BenchmarkCheck(b *testing.B) {
 	b.SetBytes(int64(len(body)))
 	b.ReportAllocs()
 	for b.Loop() {
-		if Check(body, schema) != nil {
+		if problems, _ := Check(body, schema); problems != nil {
 			b.Fatal("refused")
 		}
 	}
@@ -312,7 +314,7 @@ func BenchmarkCheckUnknownKeys(b *testing.B) {
 	schema := transaction()
 	b.SetBytes(int64(len(body)))
 	for b.Loop() {
-		if Check(body, schema) != nil {
+		if problems, _ := Check(body, schema); problems != nil {
 			b.Fatal("refused")
 		}
 	}
@@ -328,3 +330,35 @@ func manyKeys(n int, last string) string {
 }
 
 func digits(n int) string { return strings.Repeat("0", n) }
+
+// Rules decide whether a body conforms; breaking one is no problem of its own.
+func TestCheckKeepsRules(t *testing.T) {
+	t.Parallel()
+	schema := &Schema{Kind: Object, Rules: Rules{Required: []string{"a", "b"}}, Properties: map[string]*Schema{
+		"a": {Kind: String, Rules: Rules{MinLength: 2, MaxLength: 3}},
+		"b": {Kind: Number, Integer: true, Rules: Rules{Range: &Range{Min: -1, Max: 2}}},
+		"c": {Kind: String, Rules: Rules{Enum: []string{"x", "y"}}},
+		"d": {Kind: String, Rules: Rules{Pattern: func(content []byte) bool { return string(content) == "é" }}},
+		"e": {Kind: Array, Items: &Schema{Kind: String, Rules: Rules{MinLength: 1}}, Rules: Rules{MinItems: 1, MaxItems: 2}},
+		"f": {Kind: Object, Properties: map[string]*Schema{"g": {Kind: Boolean}}, Rules: Rules{Required: []string{"g"}}},
+	}}
+	full := func(more string) string { return `{"a":"xx","b":0` + more + `}` }
+	for body, want := range map[string]bool{
+		full(""): true, `{"b":0}`: false, `{"a":"xx"}`: false, `{}`: false, `{"\u0061":"xx","b":0}`: true, manyKeys(20, `,"a":"xx","b":0`): true,
+		manyKeys(20, `,"a":"xx"`): false,
+		`{"a":"é","b":0}`:         false, `{"a":"éé","b":0}`: true, `{"a":"\u00e9\u00e9é","b":0}`: true, `{"a":"éééé","b":0}`: false,
+		`{"a":"xx","b":-1}`: true, `{"a":"xx","b":-2}`: false, `{"a":"xx","b":2}`: true, `{"a":"xx","b":3}`: false,
+		full(`,"c":"x"`): true, full(`,"c":"X"`): false, full(`,"c":""`): false, full(`,"c":"\u0079"`): true,
+		full(`,"d":"\u00e9"`): true, full(`,"d":"e"`): false,
+		full(`,"e":[]`): false, full(`,"e":["x"]`): true, full(`,"e":["x","y"]`): true, full(`,"e":["x","y","z"]`): false, full(`,"e":["x",""]`): false,
+		full(`,"f":{}`): false, full(`,"f":{"g":true}`): true, full(`,"x":{"a":""}`): true,
+	} {
+		problems, conforms := Check([]byte(body), schema)
+		if len(problems) > 0 || conforms != want {
+			t.Errorf("%s: conforms is %t with %v, want %t", body, conforms, problems, want)
+		}
+	}
+	if problems, conforms := Check([]byte(full(`,"c":1`)), schema); conforms || len(problems) == 0 {
+		t.Errorf("a body with problems conforms is %t with %v", conforms, problems)
+	}
+}

@@ -41,6 +41,20 @@ func (k *keySet) add(key text) bool {
 	return true
 }
 
+// has returns whether key is one of the object's.
+func (k *keySet) has(key string) bool {
+	if k.many != nil {
+		_, found := k.many[key]
+		return found
+	}
+	for _, other := range (*k.stack)[k.base:] {
+		if string(other) == key {
+			return true
+		}
+	}
+	return false
+}
+
 // done gives the object's part of the stack back.
 func (k *keySet) done() {
 	*k.stack = (*k.stack)[:k.base]

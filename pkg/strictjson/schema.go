@@ -7,8 +7,11 @@
 // encoding/json decodes to the same value. Canonical gives one text for each
 // value, for storing and comparing free-form objects.
 //
-// Non-goals: ranges, lengths, patterns, enums and required fields (the OpenAPI
-// validator's work), and decoding into Go values (encoding/json's, afterwards).
+// On the way it tells whether the value also keeps the schema's rules, as OpenAPI
+// understands them: one reading of the body decides about most requests.
+//
+// Non-goals: saying which rule a value breaks (the OpenAPI validator's work, for
+// the few that do), and decoding into Go values (encoding/json's, afterwards).
 //
 // The surprising decision: problems name neither a value that was sent nor an
 // unknown key. Bodies carry PINs and tokens, now and then as keys, and error
@@ -77,7 +80,31 @@ type Schema struct {
 	// DateTime asks for a string that is a time of RFC 3339 with a zone, as
 	// time.Parse accepts it, whose year in UTC is 1 to 9999.
 	DateTime bool
+
+	// Rules are what else a value must keep.
+	Rules
 }
+
+// Rules are those of OpenAPI that concern a value which is well written. Breaking
+// one is no [Problem]: the value only does not conform. The zero value allows
+// everything.
+type Rules struct {
+	// Required are the keys that an object must have.
+	Required []string
+	// Range bounds an integer; nil does not.
+	Range *Range
+	// MinLength and MaxLength bound a string, in characters; a MaxLength of 0 does not.
+	MinLength, MaxLength int
+	// Pattern tells whether it allows a string; nil allows every one.
+	Pattern func(content []byte) bool
+	// Enum lists the strings that are allowed; without any all are.
+	Enum []string
+	// MinItems and MaxItems bound an array; a MaxItems of 0 does not.
+	MinItems, MaxItems int
+}
+
+// Range is a range of integers, both ends included.
+type Range struct{ Min, Max int64 }
 
 // FreeForm bounds a free-form object. Zero means no bound of its own.
 type FreeForm struct {
