@@ -83,7 +83,7 @@ func New(c Config) (*Server, error) {
 	limits := newRateLimits(c.RatePerSecond, c.RateBurst)
 	chains := make(map[string][]echo.MiddlewareFunc, len(operations))
 	for id, o := range operations {
-		chain := []echo.MiddlewareFunc{s.guard(o, limits)}
+		chain := []echo.MiddlewareFunc{(&gate{s, o, limits}).guard}
 		if c.ValidateResponses {
 			chain = append([]echo.MiddlewareFunc{o.checkResponse}, chain...)
 		}
@@ -104,30 +104,36 @@ func New(c Config) (*Server, error) {
 	return s, nil
 }
 
+// gate stands before an operation's handler.
+type gate struct {
+	*Server
+	operation *operation
+	limits    *rateLimits
+}
+
 // guard lets a request through to its handler. The order of what it asks for is part
 // of the contract. An overload comes as early as it can: under three times the load
 // that a server can take, the refusals decide how much is left for the rest.
-func (s *Server) guard(o *operation, limits *rateLimits) echo.MiddlewareFunc {
-	return func(next echo.HandlerFunc) echo.HandlerFunc {
-		return func(c echo.Context) error {
-			if err := o.declaredLength(c); err != nil {
-				return err
-			}
-			if s.c.Overloaded != nil && o.writes() && s.c.Overloaded() {
-				return errBusy
-			}
-			ctx, cancel := context.WithTimeout(c.Request().Context(), requestTimeout)
-			defer cancel()
-			if err := s.authenticate(ctx, c); err != nil {
-				return err
-			}
-			for _, gate := range [...]func(echo.Context) error{o.authorise, limits.limit, o.validate} {
-				if err := gate(c); err != nil {
-					return err
-				}
-			}
-			return next(c)
+func (g *gate) guard(next echo.HandlerFunc) echo.HandlerFunc {
+	o := g.operation
+	return func(c echo.Context) error {
+		if err := o.declaredLength(c); err != nil {
+			return err
 		}
+		if g.c.Overloaded != nil && o.writes() && g.c.Overloaded() {
+			return errBusy
+		}
+		ctx, cancel := context.WithTimeout(c.Request().Context(), requestTimeout)
+		defer cancel()
+		if err := g.authenticate(ctx, c); err != nil {
+			return err
+		}
+		for _, check := range [...]func(echo.Context) error{o.authorise, g.limits.limit, o.validate} {
+			if err := check(c); err != nil {
+				return err
+			}
+		}
+		return next(c)
 	}
 }
 
