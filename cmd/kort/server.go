@@ -228,7 +228,7 @@ func (s *server) serve(context.Context) error {
 		return err
 	}
 	edge, err := httpapi.New(httpapi.Config{
-		Store: s.store, Submit: s.poster.Submit, Verifier: verifier, Keys: s.keys, DataKey: s.dataKey, Clock: clock,
+		Store: s.store, Submit: s.poster.Submit, Overloaded: s.poster.Overloaded, Verifier: verifier, Keys: s.keys, DataKey: s.dataKey, Clock: clock,
 		RequirePIN: s.settings.RequirePIN, RatePerSecond: s.settings.RatePerSecond, RateBurst: s.settings.RateBurst,
 		ValidateResponses: s.settings.ValidateResponses, Log: s.log,
 	})

@@ -28,8 +28,9 @@ import (
 const (
 	// DefaultMaxBatch bounds the operations of one commit.
 	DefaultMaxBatch = 256
-	// DefaultMaxQueue bounds the operations that wait.
-	DefaultMaxQueue = 4096
+	// DefaultMaxQueue bounds the operations that wait: a few commits' worth, since
+	// whoever waits longer does better to hear that the server is busy.
+	DefaultMaxQueue = 1024
 	// DefaultCommitters is how many batches PostgreSQL works on at once.
 	DefaultCommitters = 4
 )

@@ -560,6 +560,6 @@ func (a *AuditReader) lookUp(ctx context.Context, columns int, text, account str
 	if err != nil {
 		return err
 	}
-	text = fmt.Sprintf(text, a.store.dialect.from(idColumns, 2, "r"))
+	text = fmt.Sprintf(text, a.store.dialect.from(idColumns, 2))
 	return a.each(ctx, text, columns, read, args...)
 }

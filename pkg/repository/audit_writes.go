@@ -21,7 +21,7 @@ func (tx *Tx) LockCards(ctx context.Context, account string, locked []uuid.UUID)
 		return nil, err
 	}
 	text := fmt.Sprintf("%s AND c.id IN (SELECT r.id FROM %s)%s",
-		cardRecordText, d.from(idColumns, 2, "r"), d.forUpdate("c"))
+		cardRecordText, d.from(idColumns, 2), d.forUpdate("c"))
 	var cards []CardRecord
 	err = tx.Audit().each(ctx, text, cardRecordColumns, func(f *fields) { cards = append(cards, cardRecord(f)) }, args...)
 	if err != nil {

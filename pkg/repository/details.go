@@ -79,7 +79,7 @@ func newDetailReader(pool *bun.DB, watch func(string)) *detailReader {
 // find waits for a trip. A caller who leaves does not hold it up.
 func (r *detailReader) find(ctx context.Context, account, cardID string, now ledger.Micros) (ledger.Card, []ledger.Token, error) {
 	d := &detail{cardID: cardID, now: now, err: ErrNotFound, done: make(chan struct{})}
-	r.enqueue(account, d)
+	r.enqueue(account, d) //nolint:contextcheck // a trip is nobody's alone, so no caller can end it
 	select {
 	case <-d.done:
 		return d.card, d.tokens, d.err

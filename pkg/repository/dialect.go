@@ -39,9 +39,9 @@ func (d dialect) prepared(args []any) []any {
 	return args
 }
 
-// from is the SQL of a table argument whose first placeholder is $n. It is the
-// same text for any number of rows.
-func (d dialect) from(columns []column, n int, alias string) string {
+// from is the SQL of a table argument whose first placeholder is $n, under the alias
+// r. It is the same text for any number of rows.
+func (d dialect) from(columns []column, n int) string {
 	names := make([]string, len(columns))
 	parts := make([]string, len(columns))
 	for i, c := range columns {
@@ -53,9 +53,9 @@ func (d dialect) from(columns []column, n int, alias string) string {
 		}
 	}
 	if d.postgres {
-		return fmt.Sprintf("unnest(%s) AS %s(%s)", strings.Join(parts, ", "), alias, strings.Join(names, ", "))
+		return fmt.Sprintf("unnest(%s) AS r(%s)", strings.Join(parts, ", "), strings.Join(names, ", "))
 	}
-	return fmt.Sprintf("(SELECT %s FROM json_each($%d)) AS %s", strings.Join(parts, ", "), n, alias)
+	return fmt.Sprintf("(SELECT %s FROM json_each($%d)) AS r", strings.Join(parts, ", "), n)
 }
 
 // among is the condition that a column has one of the values of the table argument of
@@ -65,12 +65,4 @@ func (d dialect) among(c column, n int) string {
 		return fmt.Sprintf("= ANY($%d::%s[])", n, c.pgType)
 	}
 	return fmt.Sprintf("IN (SELECT value ->> 0 FROM json_each($%d))", n)
-}
-
-// width is how many placeholders a table argument takes.
-func (d dialect) width(columns []column) int {
-	if d.postgres {
-		return len(columns)
-	}
-	return 1
 }

@@ -95,7 +95,7 @@ func (t *statements) lookups(d dialect, cards, txns, holds, tokens *schema.Table
 		UNION ALL SELECT k.card_object_id FROM tokens AS k WHERE k.account_id = $1 AND k.hash %s
 		UNION ALL SELECT t.card_object_id FROM transactions AS t WHERE t.account_id = $1 AND t.id %s
 		UNION ALL SELECT r.id FROM %s)`+d.forUpdate("x"),
-		d.among(cardIDColumns[0], 2), d.among(hashColumns[0], 3), d.among(idColumns[0], 4), d.from(idColumns, 5, "r"))
+		d.among(cardIDColumns[0], 2), d.among(hashColumns[0], 3), d.among(idColumns[0], 4), d.from(idColumns, 5))
 
 	t.parents = d.lookup("x", columnsOf(txns, "id", "card_object_id"), `FROM transactions AS x WHERE x.account_id = $1 AND x.id %s`, d.among(idColumns[0], 2))
 	t.holds = d.lookup("x", columnsOf(holds), `FROM holds AS x WHERE x.account_id = $1 AND x.id %s`, d.among(idColumns[0], 2))
@@ -111,11 +111,11 @@ func (t *statements) lookups(d dialect, cards, txns, holds, tokens *schema.Table
 		has      = `x.account_id = $1 AND x.card_object_id = %s AND x.ref_id = r.ref_id`
 	)
 	txnColumns := columnsOf(txns)
-	t.cardRefs = d.lookup("x", txnColumns, ofCard+has, d.from(cardRefColumns, 2, "r"), txns.Name, "c.id")
-	t.tokenRefs = d.lookup("x", txnColumns, ofToken+has, d.from(tokenRefColumns, 2, "r"), txns.Name, "k.card_object_id")
-	t.parentRefs = d.lookup("x", txnColumns, ofParent+has, d.from(parentRefColumns, 2, "r"), txns.Name, "p.card_object_id")
-	t.refs = d.lookup("x", txnColumns, ofObject+has, d.from(refColumns, 2, "r"), txns.Name, "r.card_object_id")
-	t.cardTokenRefs = d.lookup("x", columnsOf(tokens), ofCard+has, d.from(cardRefColumns, 2, "r"), tokens.Name, "c.id")
+	t.cardRefs = d.lookup("x", txnColumns, ofCard+has, d.from(cardRefColumns, 2), txns.Name, "c.id")
+	t.tokenRefs = d.lookup("x", txnColumns, ofToken+has, d.from(tokenRefColumns, 2), txns.Name, "k.card_object_id")
+	t.parentRefs = d.lookup("x", txnColumns, ofParent+has, d.from(parentRefColumns, 2), txns.Name, "p.card_object_id")
+	t.refs = d.lookup("x", txnColumns, ofObject+has, d.from(refColumns, 2), txns.Name, "r.card_object_id")
+	t.cardTokenRefs = d.lookup("x", columnsOf(tokens), ofCard+has, d.from(cardRefColumns, 2), tokens.Name, "c.id")
 }
 
 func (d dialect) lookup(alias string, columns []column, text string, parts ...any) lookup {
@@ -154,7 +154,7 @@ func (d dialect) inserting(model *schema.Table, onConflict string) change {
 	return change{
 		columns: columns,
 		whole: d.placeholders(fmt.Sprintf("INSERT INTO %s (account_id, %s) SELECT $1, %s FROM %s WHERE true %s",
-			model.Name, names, selected("r", columns), d.from(columns, 2, "r"), onConflict)),
+			model.Name, names, selected("r", columns), d.from(columns, 2), onConflict)),
 		single: d.placeholders(fmt.Sprintf("INSERT INTO %s (account_id, %s) VALUES ($1, %s) %s",
 			model.Name, names, strings.Join(numbered(len(columns)), ", "), onConflict)),
 	}
@@ -176,7 +176,7 @@ func (d dialect) update(model *schema.Table, names []string) change {
 	return change{
 		columns: columns,
 		whole: d.placeholders(fmt.Sprintf("UPDATE %s AS x SET %s FROM %s WHERE x.account_id = $1 AND x.id = r.id",
-			model.Name, strings.Join(whole, ", "), d.from(columns, 2, "r"))),
+			model.Name, strings.Join(whole, ", "), d.from(columns, 2))),
 		single: d.placeholders(fmt.Sprintf("UPDATE %s AS x SET %s WHERE x.account_id = $1 AND x.id = %s",
 			model.Name, strings.Join(single, ", "), id)),
 	}
