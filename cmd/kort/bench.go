@@ -6,23 +6,17 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"os"
 	"runtime/debug"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/schollz/progressbar/v3"
 
-	"github.com/kortwallet/kort/pkg/auth"
 	"github.com/kortwallet/kort/pkg/bench"
 	"github.com/kortwallet/kort/pkg/config"
 	"github.com/kortwallet/kort/pkg/pgtest"
 )
-
-// benchTokenTTL outlives any benchmark.
-const benchTokenTTL = 7 * 24 * time.Hour
 
 // benchCmd is `kort bench`.
 type benchCmd struct {
@@ -31,7 +25,9 @@ type benchCmd struct {
 
 // Help is the long help.
 func (benchCmd) Help() string {
-	return `Starts a server in a process of its own on a new database, sends it requests over HTTP, each with a signed token, and prints requests per second, latencies, processor time and memory, beside what plain SQL reaches on the same tables. Commits are durable, requests are validated and logged.
+	return `Starts a server in a process of its own on a new database, sends it requests over HTTP, each with a signed token, and prints requests per second, latencies, processor time and memory, each beside its target. Commits are durable, requests are validated and logged.
+
+Each baseline is measured in turns with what it is compared with: drawdowns written by hand in SQL on tables of their own (pgbench with prepared statements on PostgreSQL, a loop with the same driver on SQLite), a bare Echo handler, and a server that commits each operation singly.
 
 Afterwards the database is audited, and the transactions in it are compared with those that were acknowledged: a server that fails a request or loses a transaction gets no figures.
 
@@ -44,6 +40,10 @@ func (c *benchCmd) Run(ctx context.Context, term *terminal) (err error) {
 	if err != nil {
 		return fmt.Errorf("find this program: %w", err)
 	}
+	parts, err := bench.ParseParts(c.Only)
+	if err != nil {
+		return fmt.Errorf("--only: %w", err)
+	}
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
 		info = &debug.BuildInfo{}
@@ -52,6 +52,7 @@ func (c *benchCmd) Run(ctx context.Context, term *terminal) (err error) {
 		PostgresURL: c.DatabaseURL.Reveal(), Dir: c.Dir,
 		Server:      bench.Program{Path: program, Args: []string{"bench-server"}, Env: withoutSettings(os.Environ())},
 		Connections: c.Connections, Cards: c.Cards, Runs: c.Runs, Duration: c.Duration, Version: describe(info),
+		Accounts: c.Accounts, Parts: parts, ListCards: c.ListCards, HistoryTxns: c.HistoryTxns,
 	}
 	if c.SQLite() {
 		options.Engines = append(options.Engines, bench.SQLite)
@@ -149,62 +150,4 @@ func (p *benchProgress) finish() {
 	if p.bar != nil {
 		_ = p.bar.Clear() // as in draw
 	}
-}
-
-// benchServerCmd is the server that `kort bench` measures. It is the one of serve,
-// with its default settings; only its log goes nowhere, but for what is wrong.
-type benchServerCmd struct {
-	config.BenchServer
-}
-
-// Run serves until stdin ends, which it does however the benchmark ends.
-func (c *benchServerCmd) Run(ctx context.Context, term *terminal) (err error) {
-	sink, err := os.OpenFile(os.DevNull, os.O_WRONLY, 0)
-	if err != nil {
-		return fmt.Errorf("open the log: %w", err)
-	}
-	defer func() { err = errors.Join(err, sink.Close()) }()
-	// Writing a line for each request is part of the work that is measured.
-	log := slog.New(slog.NewMultiHandler(
-		slog.NewJSONHandler(sink, nil),
-		slog.NewTextHandler(term.stderr, &slog.HandlerOptions{Level: slog.LevelWarn}),
-	))
-	s, err := startServer(ctx, c.Serve, log)
-	if err != nil {
-		return err
-	}
-	if err := c.announce(s, term.stdout); err != nil {
-		return stopped(ctx, s, err)
-	}
-	left := make(chan struct{})
-	go func() {
-		defer close(left)
-		_, _ = io.Copy(io.Discard, os.Stdin) // an error is an end as well
-	}()
-	select {
-	case <-left:
-	case <-ctx.Done():
-	case err := <-s.failed:
-		return stopped(ctx, s, fmt.Errorf("serve: %w", err))
-	}
-	return stopped(ctx, s, nil)
-}
-
-// announce says where the server listens, and hands out the tokens.
-func (c *benchServerCmd) announce(s *server, out io.Writer) error {
-	said := bench.Announcement{Addr: s.listener.Addr().String()}
-	for i := range c.Tokens {
-		token, err := s.signingKey.Mint(auth.Claims{
-			Account: c.Account, Issuer: s.identity.Issuer, AudienceBase: s.identity.AudienceBases[0],
-			Subject: fmt.Sprintf("till-%d", i), Scopes: []string{auth.ScopeRead, auth.ScopeWrite}, TTL: benchTokenTTL,
-		}, time.Now())
-		if err != nil {
-			return err
-		}
-		said.Tokens = append(said.Tokens, token)
-	}
-	if err := json.NewEncoder(out).Encode(said); err != nil {
-		return fmt.Errorf("announce the server: %w", err)
-	}
-	return nil
 }

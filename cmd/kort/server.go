@@ -36,23 +36,43 @@ type server struct {
 	store      *repository.Store
 	poster     *posting.Poster
 
+	// submitter makes what requests submit their operations with, in place of the
+	// poster. A benchmark measures parts of a server by it; nil in any real server.
+	submitter func(*server) submitFunc
+
 	// failed receives the error that ended serving before stop did.
 	failed chan error
 	// undo holds how to close what is open, in the order in which it was opened.
 	undo []func(context.Context) error
 }
 
+// submitFunc is what httpapi.Config calls Submit.
+type submitFunc = func(ctx context.Context, account string, op ledger.Operation) (ledger.Result, error)
+
+// newServer prepares a server. Nothing is open yet.
+func newServer(settings config.Serve, log *slog.Logger) *server {
+	return &server{settings: settings, log: log, failed: make(chan error, 1)}
+}
+
 // startServer starts to serve. After an error everything is closed again.
 func startServer(ctx context.Context, settings config.Serve, log *slog.Logger) (*server, error) {
-	s := &server{settings: settings, log: log, failed: make(chan error, 1)}
+	s := newServer(settings, log)
+	if err := s.start(ctx); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// start takes all steps, or none.
+func (s *server) start(ctx context.Context) error {
 	for _, step := range []func(context.Context) error{
 		s.takeDirectory, s.listen, s.openDataKey, s.openKeys, s.openStore, s.claimDataKey, s.openPoster, s.remember, s.serve,
 	} {
 		if err := step(ctx); err != nil {
-			return nil, stopped(ctx, s, err)
+			return stopped(ctx, s, err)
 		}
 	}
-	return s, nil
+	return nil
 }
 
 // stopped stops a server, with its own deadline, as ctx is what has just ended.
@@ -227,8 +247,12 @@ func (s *server) serve(context.Context) error {
 	if err != nil {
 		return err
 	}
+	submit := s.poster.Submit
+	if s.submitter != nil {
+		submit = s.submitter(s)
+	}
 	edge, err := httpapi.New(httpapi.Config{
-		Store: s.store, Submit: s.poster.Submit, Overloaded: s.poster.Overloaded, Verifier: verifier, Keys: s.keys, DataKey: s.dataKey, Clock: clock,
+		Store: s.store, Submit: submit, Overloaded: s.poster.Overloaded, Verifier: verifier, Keys: s.keys, DataKey: s.dataKey, Clock: clock,
 		RequirePIN: s.settings.RequirePIN, RatePerSecond: s.settings.RatePerSecond, RateBurst: s.settings.RateBurst,
 		ValidateResponses: s.settings.ValidateResponses, Log: s.log,
 	})

@@ -6,119 +6,112 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"path/filepath"
 	"strconv"
-	"strings"
 	"time"
-
-	"github.com/google/uuid"
 )
 
-// baselineTitle is what the report calls the baseline.
-const baselineTitle = "plain SQL, one drawdown per commit"
-
-// The two statements of a drawdown written by hand: take the amount off if it is
-// there, and note the transaction. Neither checks a ref_id, a hold or a currency.
+// What a drawdown on SQLite needs when written by hand; the same as in sql/tables.sql.
 const (
-	takeText = `UPDATE cards SET amount_drawdown = amount_drawdown + 1, seq = seq + 1, last_txn_at = $3
-		WHERE account_id = $1 AND card_id = $2 AND deleted_at IS NULL AND amount_funds - amount_drawdown - amount_reserved >= 1
-		RETURNING id, seq`
-	noteText = `INSERT INTO transactions
-		(account_id, id, card_object_id, seq, type, amount, currency, ref_id, addressed_by, amount_given, created_at, created_by, digest)
-		VALUES ($1, $2, $3, $4, 'drawdown', 1, 'NOK', $5, 'card_id', TRUE, $6, 'plain-sql', '')`
+	loopTables = `CREATE TABLE card (id INTEGER PRIMARY KEY, balance INTEGER NOT NULL CHECK (balance >= 0));
+		CREATE TABLE txn (id INTEGER PRIMARY KEY, card_id INTEGER NOT NULL, ref_id TEXT NOT NULL, amount INTEGER NOT NULL,
+			created_at INTEGER NOT NULL, UNIQUE (card_id, ref_id));`
+	loopCards = `WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < ?1)
+		INSERT INTO card SELECT n, ?2 FROM numbers`
+	loopTake = `UPDATE card SET balance = balance - 1 WHERE id = ?1 AND balance >= 1`
+	loopNote = `INSERT INTO txn (card_id, ref_id, amount, created_at) VALUES (?1, ?2, 1, ?3)`
 )
 
-// baseline is what the server is compared with: one connection that makes one durable
-// commit after the other, with the same driver, on the same tables and the same cards.
-// It leaves rows without digests, so it comes after the audit.
-type baseline struct {
+// loop is what the server is compared with on SQLite: one connection that makes one
+// durable commit after the other, with the same driver, in a file of its own.
+type loop struct {
 	pool       *sql.DB
 	take, note *sql.Stmt
-	cards      int
 	random     *rand.Rand
 	refs       int64
 	latencies  []time.Duration
 }
 
-// measureBaseline measures it in the same windows as the server.
-func (b *benchmark) measureBaseline(ctx context.Context, db *database) (result Result, err error) {
-	base, err := newBaseline(ctx, db, b.Cards)
+// newLoop makes the file and its tables.
+func newLoop(ctx context.Context, db *database, cards int) (*loop, error) {
+	pool, err := openSQLite(filepath.Join(db.dir, "baseline.db"))
 	if err != nil {
-		return result, fmt.Errorf("prepare plain SQL: %w", err)
+		return nil, fmt.Errorf("open the baseline: %w", err)
 	}
-	defer func() { err = errors.Join(err, base.pool.Close()) }()
-	return b.measure("plain-sql", baselineTitle, func(d time.Duration, watch watcher) (Figures, error) {
-		return base.window(ctx, d, watch)
-	})
+	pool.SetMaxOpenConns(1)
+	l := &loop{pool: pool, random: rand.New(rand.NewPCG(1, 0))} //nolint:gosec // nobody has to guess it
+	_, err = pool.ExecContext(ctx, loopTables)
+	if err == nil {
+		_, err = pool.ExecContext(ctx, loopCards, cards, int64(openingAmount))
+	}
+	if err == nil {
+		l.take, err = pool.PrepareContext(ctx, loopTake)
+	}
+	if err == nil {
+		l.note, err = pool.PrepareContext(ctx, loopNote)
+	}
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("prepare the baseline: %w", err), pool.Close())
+	}
+	return l, nil
 }
 
-func newBaseline(ctx context.Context, db *database, cards int) (*baseline, error) {
-	pool, err := db.open()
-	if err != nil {
-		return nil, err
-	}
-	b := &baseline{pool: pool, cards: cards, random: rand.New(rand.NewPCG(1, 0))} //nolint:gosec // nobody has to guess it
-	prepare := func(text string) (statement *sql.Stmt) {
-		if db.engine == SQLite {
-			text = strings.ReplaceAll(text, "$", "?")
-		}
-		if err == nil {
-			statement, err = pool.PrepareContext(ctx, text)
-		}
-		return statement
-	}
-	b.take, b.note = prepare(takeText), prepare(noteText)
-	if err != nil {
-		return nil, errors.Join(err, pool.Close())
-	}
-	return b, nil
-}
-
-// window commits for a time.
-func (b *baseline) window(ctx context.Context, length time.Duration, watch watcher) (Figures, error) {
-	b.latencies = b.latencies[:0]
+// window commits for a time, over so many cards.
+func (l *loop) window(ctx context.Context, cards int, length time.Duration, watch watcher) (Figures, error) {
+	l.latencies = l.latencies[:0]
 	start := time.Now()
 	told, now := start, start
 	for now.Sub(start) < length {
-		if err := b.drawdown(ctx, now); err != nil {
+		if err := l.drawdown(ctx, 1+l.random.IntN(cards), now); err != nil {
 			return Figures{}, err
 		}
 		before := now
 		now = time.Now()
-		b.latencies = append(b.latencies, now.Sub(before))
+		l.latencies = append(l.latencies, now.Sub(before))
 		if now.Sub(told) >= watchInterval {
 			told = now
-			watch(int64(len(b.latencies)), now.Sub(start))
+			watch(int64(len(l.latencies)), now.Sub(start))
 		}
 	}
-	return figuresOf(b.latencies, now.Sub(start)), nil
+	return figuresOf(l.latencies, now.Sub(start)), nil
 }
 
 // drawdown is one transaction of the database.
-func (b *baseline) drawdown(ctx context.Context, now time.Time) (err error) {
-	tx, err := b.pool.BeginTx(ctx, nil)
+func (l *loop) drawdown(ctx context.Context, card int, now time.Time) error {
+	tx, err := l.pool.BeginTx(ctx, nil)
 	if err != nil {
 		return err
 	}
-	id, err := uuid.NewV7()
-	if err == nil {
-		err = b.write(ctx, tx, id.String(), now.UnixMicro())
-	}
-	if err != nil {
+	if err := l.write(ctx, tx, card, now); err != nil {
 		return errors.Join(err, tx.Rollback())
 	}
 	return tx.Commit()
 }
 
-func (b *baseline) write(ctx context.Context, tx *sql.Tx, id string, micros int64) error {
-	var object string
-	var seq int64
+func (l *loop) write(ctx context.Context, tx *sql.Tx, card int, now time.Time) error {
 	// The end of the transaction closes what StmtContext returns.
-	take, note := tx.StmtContext(ctx, b.take), tx.StmtContext(ctx, b.note) //nolint:sqlclosecheck // see above
-	drawn := cardID(b.random.IntN(b.cards))
-	if err := take.QueryRowContext(ctx, account, drawn, micros).Scan(&object, &seq); err != nil {
+	take, note := tx.StmtContext(ctx, l.take), tx.StmtContext(ctx, l.note) //nolint:sqlclosecheck // see above
+	taken, err := take.ExecContext(ctx, card)
+	if err != nil {
 		return err
 	}
-	b.refs++
-	_, err := note.ExecContext(ctx, account, id, object, seq, "sql-"+strconv.FormatInt(b.refs, 10), micros)
+	if n, err := taken.RowsAffected(); n != 1 || err != nil {
+		return fmt.Errorf("%d cards were drawn on: %w", n, err)
+	}
+	l.refs++
+	_, err = note.ExecContext(ctx, card, "sql-"+strconv.FormatInt(l.refs, 10), now.UnixMicro())
 	return err
+}
+
+// check makes sure that the baseline did what it was paid for.
+func (l *loop) check(ctx context.Context, cards int) error {
+	var noted, taken int64
+	const question = "SELECT (SELECT count(*) FROM txn), ?1 * ?2 - (SELECT sum(balance) FROM card)"
+	if err := l.pool.QueryRowContext(ctx, question, cards, int64(openingAmount)).Scan(&noted, &taken); err != nil {
+		return fmt.Errorf("check the baseline: %w", err)
+	}
+	if noted != l.refs || taken != l.refs {
+		return fmt.Errorf("%w: the baseline made %d drawdowns, %d are noted and %d taken", errLost, l.refs, noted, taken)
+	}
+	return nil
 }

@@ -21,7 +21,7 @@ const (
 const longestWarmUp = 2 * time.Second
 
 // Options say what to measure. All fields but PostgresURL, Dir, Version and Observe
-// are required.
+// are required; the sizes of parts that are not asked for do not matter.
 type Options struct {
 	// Engines are measured one after the other.
 	Engines []Engine
@@ -36,6 +36,14 @@ type Options struct {
 	Connections int
 	// Cards is how many cards there are.
 	Cards int
+	// Accounts is over how many accounts of a few cards the requests are spread.
+	Accounts int
+	// Parts are what to measure.
+	Parts []Part
+	// ListCards is how many cards an account has whose cards are listed.
+	ListCards int
+	// HistoryTxns is how many transactions a card has whose history is listed.
+	HistoryTxns int
 	// Runs is how many windows of each workload are measured.
 	Runs int
 	// Duration is the length of a window.
@@ -71,26 +79,37 @@ func Run(ctx context.Context, o Options) (Report, error) {
 	}
 	clock := &stopwatch{observe: o.Observe, total: o.total()}
 	for _, engine := range o.Engines {
-		b := benchmark{Options: o, engine: engine, clock: clock}
-		result, err := b.run(ctx)
-		if err != nil {
+		b := benchmark{Options: o, engine: engine, clock: clock, report: &report}
+		if err := b.run(ctx); err != nil {
 			if ctx.Err() != nil { // whatever broke then, broke because of it
 				return Report{}, ctx.Err()
 			}
 			return Report{}, fmt.Errorf("measure %s: %w", engine, err)
 		}
-		report.Engines = append(report.Engines, result)
 	}
+	report.sortRows()
 	return report, nil
 }
 
 // warmUp is the length of the window that is not measured.
 func (o Options) warmUp() time.Duration { return min(o.Duration, longestWarmUp) }
 
-// total is the time of all windows: each workload's and the baseline's.
+// total is the time of all windows.
 func (o Options) total() time.Duration {
-	series := o.warmUp() + time.Duration(o.Runs)*o.Duration
-	return time.Duration(len(o.Engines)*(len(workloads(o.Cards))+1)) * series
+	series := 0
+	for _, engine := range o.Engines {
+		b := benchmark{Options: o, engine: engine}
+		for _, g := range b.wanted(&stage{}) {
+			series += len(g)
+		}
+		if o.wants(PartLone) {
+			series += len(b.loneSeries(nil, nil))
+		}
+		if b.measuresEdge() {
+			series += len(b.edgeSeries(nil, nil))
+		}
+	}
+	return time.Duration(series) * (o.warmUp() + time.Duration(o.Runs)*o.Duration)
 }
 
 // stopwatch keeps the time of a whole benchmark and passes it on.
@@ -111,93 +130,107 @@ type benchmark struct {
 	Options
 	engine Engine
 	clock  *stopwatch
+	report *Report
 }
 
-// run makes a database, measures a server on it, checks what it left behind and only
-// then believes it.
-func (b *benchmark) run(ctx context.Context) (result EngineResult, err error) {
+// run measures all parts that were asked for.
+func (b *benchmark) run(ctx context.Context) error {
+	for _, step := range []struct {
+		wanted bool
+		run    func(context.Context) error
+	}{
+		{len(b.wanted(&stage{})) > 0, b.runThroughput},
+		{b.wants(PartLone), b.runLone},
+		{b.measuresEdge(), b.runEdge},
+		{b.wants(PartFootprint) && b.engine == SQLite, b.runColdStart},
+		{b.wants(PartLists, PartHistory), b.runLists},
+	} {
+		if !step.wanted {
+			continue
+		}
+		if err := step.run(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// withDatabase makes a database for something and removes it afterwards.
+func (b *benchmark) withDatabase(ctx context.Context, use func(*database) error) (err error) {
 	b.tell("create a database")
 	db, err := b.createDatabase(ctx)
 	if err != nil {
-		return result, err
+		return err
 	}
 	defer func() { err = errors.Join(err, db.remove(ctx)) }()
-	if result, err = db.describe(ctx); err != nil {
-		return result, err
-	}
-	var acknowledged int64
-	if result.Workloads, acknowledged, err = b.measureServer(ctx, db); err != nil {
-		return result, err
-	}
-	b.tell("audit the database")
-	if result.Transactions, err = db.audit(ctx, acknowledged); err != nil {
-		return result, err
-	}
-	if result.Baseline, err = b.measureBaseline(ctx, db); err != nil {
-		return result, err
-	}
-	result.compare()
-	return result, nil
+	return use(db)
 }
 
-// measureServer runs all workloads against one server, and returns how many
-// transactions it acknowledged.
-func (b *benchmark) measureServer(ctx context.Context, db *database) (results []Result, acknowledged int64, err error) {
+// withServer starts a server and stops it afterwards.
+func (b *benchmark) withServer(ctx context.Context, db *database, r request, use func(*server) error) (err error) {
 	b.tell("start the server")
-	s, err := b.Server.start(ctx, db, b.Connections)
+	s, err := b.Server.start(ctx, db, r)
 	if err != nil {
-		return nil, 0, err
+		return err
 	}
 	defer func() { err = s.stopped(err) }()
+	return use(s)
+}
+
+// withLoad connects to a server, and creates the cards where there are none.
+func (b *benchmark) withLoad(ctx context.Context, s *server, use func(*load) error) (err error) {
 	l, err := newLoad(ctx, s, b.Cards)
 	if err != nil {
-		return nil, 0, err
+		return err
 	}
 	defer func() { err = errors.Join(err, l.close()) }()
 	phase := fmt.Sprintf("create %d cards", b.Cards)
 	b.tell(phase)
 	if err := l.createCards(ctx, b.watch(phase, 0)); err != nil {
-		return nil, 0, err
+		return err
 	}
-	if err := db.settle(ctx); err != nil {
-		return nil, 0, err
-	}
-	for _, w := range workloads(b.Cards) {
-		result, err := b.measure(w.name, w.title, func(d time.Duration, watch watcher) (Figures, error) {
-			return l.window(ctx, w, d, watch)
-		})
-		if err != nil {
-			return nil, 0, err
-		}
-		result.transactions = w.transactions
-		results = append(results, result)
-	}
-	return results, l.acknowledged(), nil
+	return use(l)
 }
 
 // watcher is told how many requests a phase has sent in how much time.
 type watcher func(requests int64, elapsed time.Duration)
 
-// measure warms up and then measures the windows of a workload.
-func (b *benchmark) measure(name, title string, window func(time.Duration, watcher) (Figures, error)) (Result, error) {
-	result := Result{Name: name, Title: title}
-	for i := range b.Runs + 1 {
-		length, phase := b.Duration, fmt.Sprintf("%s, run %d of %d", title, i, b.Runs)
-		if i == 0 {
-			length, phase = b.warmUp(), title+", warm-up"
-		}
-		b.tell(phase)
-		figures, err := window(length, b.watch(phase, length))
-		if err != nil {
-			return result, fmt.Errorf("%s: %w", title, err)
-		}
-		b.clock.done += length
-		if i > 0 {
-			result.Runs = append(result.Runs, figures)
+// series is a row of windows of one kind.
+type series struct {
+	name, title string
+	// baseline names the series that this one is compared with; a baseline has none.
+	baseline string
+	// kort tells that the server is measured, and not what it is compared with.
+	kort   bool
+	window func(context.Context, time.Duration, watcher) (Figures, error)
+}
+
+// measure warms up and then measures the windows of some series, in turns: what
+// disturbs the machine for a while disturbs both sides of a comparison.
+func (b *benchmark) measure(ctx context.Context, all []series) ([]Result, error) {
+	results := make([]Result, len(all))
+	for run := range b.Runs + 1 {
+		for i, s := range all {
+			results[i].Name, results[i].Title, results[i].Baseline = s.name, s.title, s.baseline
+			length, phase := b.Duration, fmt.Sprintf("%s, run %d of %d", s.title, run, b.Runs)
+			if run == 0 {
+				length, phase = b.warmUp(), s.title+", warm-up"
+			}
+			b.tell(phase)
+			figures, err := s.window(ctx, length, b.watch(phase, length))
+			if err != nil {
+				return nil, fmt.Errorf("%s: %w", s.title, err)
+			}
+			b.clock.done += length
+			if run > 0 {
+				results[i].Runs = append(results[i].Runs, figures)
+			}
 		}
 	}
-	result.Median = median(result.Runs)
-	return result, nil
+	for i := range results {
+		results[i].Median = median(results[i].Runs)
+	}
+	return results, nil
 }
 
 // tell reports the start of a phase.

@@ -8,14 +8,16 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"slices"
 	"strconv"
+	"time"
 )
 
 const (
 	// readBufferBytes holds a whole answer, and every line of its header.
 	readBufferBytes = 16 << 10
-	// maxAnswerBytes bounds the body of an answer; none here comes near.
-	maxAnswerBytes = 16 << 20
+	// maxAnswerBytes bounds the body of an answer; only a long history comes near.
+	maxAnswerBytes = 256 << 20
 )
 
 // connection speaks HTTP/1.1 over one kept-open connection. The standard client
@@ -25,6 +27,8 @@ type connection struct {
 	conn   net.Conn
 	in     *bufio.Reader
 	answer []byte // of the last exchange
+
+	firstByte time.Duration // from the last request until something of its answer came
 }
 
 // dial opens a connection.
@@ -39,8 +43,12 @@ func dial(ctx context.Context, addr string) (*connection, error) {
 // exchange sends a request and reads the answer to its end. The body is valid until
 // the next exchange.
 func (c *connection) exchange(request []byte) (status int, body []byte, err error) {
+	start := time.Now()
 	if _, err := c.conn.Write(request); err != nil {
 		return 0, nil, fmt.Errorf("send a request: %w", err)
+	}
+	if _, err := c.in.Peek(1); err == nil { // else reading says so
+		c.firstByte = time.Since(start)
 	}
 	status, c.answer, err = readAnswer(c.in, c.answer[:0])
 	if err != nil {
@@ -151,9 +159,7 @@ func readBytes(in *bufio.Reader, body []byte, n int64) ([]byte, error) {
 	if n > maxAnswerBytes-start {
 		return body, errTooLong
 	}
-	if missing := start + n - int64(cap(body)); missing > 0 {
-		body = append(make([]byte, 0, start+n), body...)
-	}
+	body = slices.Grow(body, int(n))
 	body = body[:start+n]
 	_, err := io.ReadFull(in, body[start:])
 	if errors.Is(err, io.EOF) {

@@ -113,7 +113,12 @@ func (d *database) driver() (*sql.DB, error) {
 		}
 		return stdlib.OpenDB(*settings), nil
 	}
-	path, err := filepath.Abs(d.sqliteFile())
+	return openSQLite(d.sqliteFile())
+}
+
+// openSQLite opens a file with the server's settings for durability.
+func openSQLite(path string) (*sql.DB, error) {
+	path, err := filepath.Abs(path)
 	if err != nil {
 		return nil, err
 	}

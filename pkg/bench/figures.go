@@ -12,8 +12,11 @@ type Figures struct {
 	Requests int     `json:"requests"`
 	Seconds  float64 `json:"seconds"` // from the first request to the last answer
 
-	PerSecond  float64 `json:"requests_per_second"`
+	PerSecond float64 `json:"requests_per_second"`
+	// MeanMicros stands for the percentiles where nothing else is known.
+	MeanMicros float64 `json:"mean_us,omitempty"`
 	P50Micros  float64 `json:"p50_us"`
+	P95Micros  float64 `json:"p95_us"`
 	P99Micros  float64 `json:"p99_us"`
 	P999Micros float64 `json:"p99_9_us"`
 	MaxMicros  float64 `json:"max_us"`
@@ -40,6 +43,7 @@ func figuresOf(latencies []time.Duration, elapsed time.Duration) Figures {
 		Seconds:    elapsed.Seconds(),
 		PerSecond:  float64(len(latencies)) / elapsed.Seconds(),
 		P50Micros:  micros(percentile(latencies, 0.50)),
+		P95Micros:  micros(percentile(latencies, 0.95)),
 		P99Micros:  micros(percentile(latencies, 0.99)),
 		P999Micros: micros(percentile(latencies, 0.999)),
 		MaxMicros:  micros(latencies[len(latencies)-1]),
@@ -75,7 +79,9 @@ func median(runs []Figures) Figures {
 
 	m := Figures{
 		PerSecond:       middle(func(f Figures) float64 { return f.PerSecond }),
+		MeanMicros:      middle(func(f Figures) float64 { return f.MeanMicros }),
 		P50Micros:       middle(func(f Figures) float64 { return f.P50Micros }),
+		P95Micros:       middle(func(f Figures) float64 { return f.P95Micros }),
 		P99Micros:       middle(func(f Figures) float64 { return f.P99Micros }),
 		P999Micros:      middle(func(f Figures) float64 { return f.P999Micros }),
 		MaxMicros:       worst(func(f Figures) float64 { return f.MaxMicros }),

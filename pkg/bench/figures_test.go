@@ -18,22 +18,22 @@ func latenciesTo(n int) []time.Duration {
 func TestFigures(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
-		n                   int
-		p50, p99, p999, max float64 // ms
+		n                        int
+		p50, p95, p99, p999, max float64 // ms
 	}{
-		{1, 1, 1, 1, 1},
-		{2, 1, 2, 2, 2},
-		{3, 2, 3, 3, 3},
-		{100, 50, 99, 100, 100},
-		{101, 51, 100, 101, 101},
-		{1000, 500, 990, 999, 1000},
-		{10000, 5000, 9900, 9990, 10000},
+		{1, 1, 1, 1, 1, 1},
+		{2, 1, 2, 2, 2, 2},
+		{3, 2, 3, 3, 3, 3},
+		{100, 50, 95, 99, 100, 100},
+		{101, 51, 96, 100, 101, 101},
+		{1000, 500, 950, 990, 999, 1000},
+		{10000, 5000, 9500, 9900, 9990, 10000},
 	}
 	for _, test := range tests {
 		f := figuresOf(latenciesTo(test.n), 2*time.Second)
 		want := Figures{
 			Requests: test.n, Seconds: 2, PerSecond: float64(test.n) / 2,
-			P50Micros: test.p50 * 1000, P99Micros: test.p99 * 1000, P999Micros: test.p999 * 1000, MaxMicros: test.max * 1000,
+			P50Micros: test.p50 * 1000, P95Micros: test.p95 * 1000, P99Micros: test.p99 * 1000, P999Micros: test.p999 * 1000, MaxMicros: test.max * 1000,
 		}
 		if f != want {
 			t.Errorf("%d latencies:\n got %+v\nwant %+v", test.n, f, want)

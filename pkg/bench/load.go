@@ -19,6 +19,8 @@ const (
 	// expectedPerSecond is the rate of requests for which space is reserved, so that
 	// noting a latency does not allocate while the clock runs.
 	expectedPerSecond = 100_000
+	// cardsElsewhere is how many cards each further account has.
+	cardsElsewhere = 10
 	// warmReserve is how long a stretch without a set end is expected to take.
 	warmReserve = 5 * time.Second
 )
@@ -45,6 +47,13 @@ func newLoad(ctx context.Context, s *server, cards int) (*load, error) {
 			return nil, errors.Join(err, l.close())
 		}
 		l.tills = append(l.tills, newTill(i, c, s.Addr, token, l.cards, count))
+	}
+	accounts := make([]endpoint, len(s.AccountTokens))
+	for i, token := range s.AccountTokens {
+		accounts[i] = newEndpoint(s.Addr, Account(i+1), token)
+	}
+	for _, t := range l.tills {
+		t.accounts = accounts
 	}
 	// A till that waits for an answer notices the end of the context by this only.
 	l.release = context.AfterFunc(ctx, func() { l.hurry(time.Now()) })
@@ -81,13 +90,13 @@ func (l *load) acknowledged() (transactions int64) {
 
 // createCards creates all cards, each till its share.
 func (l *load) createCards(ctx context.Context, watch watcher) error {
-	_, err := l.each(ctx, warmReserve, watch, func(t *till) error {
+	_, err := l.each(ctx, l.tills, warmReserve, watch, func(t *till) error {
 		for i := t.number; i < len(l.cards); i += len(l.tills) {
 			if err := t.createCard(&l.cards[i]); err != nil {
 				return err
 			}
 		}
-		return nil
+		return t.createElsewhere(len(l.tills))
 	})
 	if err != nil {
 		return fmt.Errorf("create the cards: %w", err)
@@ -95,8 +104,28 @@ func (l *load) createCards(ctx context.Context, watch watcher) error {
 	return nil
 }
 
-// window keeps all tills busy for a time and sums up what they saw.
+// createElsewhere creates the first few cards in the till's share of the accounts.
+func (t *till) createElsewhere(tills int) error {
+	home := t.at
+	defer func() { t.at = home }()
+	for i := t.number; i < len(t.accounts); i += tills {
+		t.at = &t.accounts[i]
+		for n := range min(cardsElsewhere, len(t.cards)) {
+			unused := card{id: t.cards[n].id}
+			if err := t.createCard(&unused); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// window keeps the tills busy for a time and sums up what they saw.
 func (l *load) window(ctx context.Context, w workload, length time.Duration, watch watcher) (Figures, error) {
+	tills := l.tills
+	if w.tills > 0 {
+		tills = tills[:min(w.tills, len(tills))]
+	}
 	before, err := l.usage()
 	if err != nil {
 		return Figures{}, err
@@ -106,7 +135,7 @@ func (l *load) window(ctx context.Context, w workload, length time.Duration, wat
 		return Figures{}, ctx.Err()
 	}
 	deadline := time.Now().Add(length)
-	elapsed, err := l.each(ctx, length, watch, func(t *till) error {
+	elapsed, err := l.each(ctx, tills, length, watch, func(t *till) error {
 		for time.Now().Before(deadline) && ctx.Err() == nil {
 			if err := w.turn(t); err != nil && !t.fail(err) {
 				return nil // noted by fail
@@ -121,21 +150,23 @@ func (l *load) window(ctx context.Context, w workload, length time.Duration, wat
 	if err != nil {
 		return Figures{}, err
 	}
-	figures := figuresOf(l.latencies(), elapsed)
+	figures := figuresOf(latenciesOf(tills), elapsed)
 	figures.add(before, after)
 	return figures, nil
 }
 
-// each lets every till do something, and watches over it. The error is the context's
-// or says how many requests failed.
-func (l *load) each(ctx context.Context, length time.Duration, watch watcher, work func(*till) error) (time.Duration, error) {
-	reserve := int(length.Seconds()*expectedPerSecond) / len(l.tills)
-	for _, t := range l.tills {
+// each lets tills do something at the same time, and watches over it. The error is
+// the context's or says how many requests failed.
+func (l *load) each(
+	ctx context.Context, tills []*till, length time.Duration, watch watcher, work func(*till) error,
+) (time.Duration, error) {
+	reserve := int(length.Seconds()*expectedPerSecond) / len(tills)
+	for _, t := range tills {
 		t.latencies = slices.Grow(t.latencies[:0], reserve)
 	}
 	before, start := l.answered.Load(), time.Now()
 	var working sync.WaitGroup
-	for _, t := range l.tills {
+	for _, t := range tills {
 		working.Go(func() {
 			if err := work(t); err != nil {
 				t.fail(err)
@@ -179,10 +210,10 @@ func (l *load) verdict(ctx context.Context) error {
 	return fmt.Errorf("%d of %d requests failed, the first with: %w", failed, max(sent, failed), first)
 }
 
-// latencies joins what all tills have noted.
-func (l *load) latencies() []time.Duration {
+// latenciesOf joins what tills have noted.
+func latenciesOf(tills []*till) []time.Duration {
 	var all []time.Duration
-	for _, t := range l.tills {
+	for _, t := range tills {
 		all = append(all, t.latencies...)
 	}
 	return all

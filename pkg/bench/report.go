@@ -19,6 +19,12 @@ type Report struct {
 	RunCount    int            `json:"runs"`
 	RunSeconds  float64        `json:"run_seconds"`
 	Engines     []EngineResult `json:"engines"`
+	// Others were measured on databases and servers of their own.
+	Others []OtherResult `json:"others,omitempty"`
+	// Rows are the figures beside their targets.
+	Rows []Row `json:"targets"`
+	// Lists are the figures of each list.
+	Lists []ListResult `json:"lists,omitempty"`
 }
 
 // EngineResult is what one engine showed.
@@ -29,10 +35,23 @@ type EngineResult struct {
 	Durable    bool   `json:"durable"`
 
 	Workloads []Result `json:"workloads"`
-	Baseline  Result   `json:"baseline"`
+	Baselines []Result `json:"baselines"`
 	// Transactions were acknowledged by the server, found in the database, and
 	// audited without findings.
 	Transactions int64 `json:"audited_transactions"`
+}
+
+// OtherResult is what a workload showed that has a server of its own.
+type OtherResult struct {
+	Engine Engine `json:"engine,omitempty"`
+	Result
+}
+
+// keep keeps such results.
+func (r *Report) keep(engine Engine, results []Result) {
+	for _, result := range results {
+		r.Others = append(r.Others, OtherResult{Engine: engine, Result: result})
+	}
 }
 
 // Result is what one workload showed.
@@ -41,24 +60,37 @@ type Result struct {
 	Title  string    `json:"title"`
 	Median Figures   `json:"median"`
 	Runs   []Figures `json:"runs"`
-	// Ratio is requests per second divided by the baseline's, for workloads in which
-	// each request does what the baseline does; else 0.
-	Ratio float64 `json:"ratio_to_baseline,omitempty"`
+	// Baseline names what a workload is compared with, and Ratio is requests per
+	// second divided by the baseline's. Some workloads have none.
+	Baseline string  `json:"baseline,omitempty"`
+	Ratio    float64 `json:"ratio_to_baseline,omitempty"`
+}
 
-	transactions bool
+// find returns a result by its name, or nil.
+func (e *EngineResult) find(name string) *Result {
+	if name == "" { // as the baseline of a workload that has none
+		return nil
+	}
+	for _, results := range [][]Result{e.Workloads, e.Baselines} {
+		if i := slices.IndexFunc(results, func(r Result) bool { return r.Name == name }); i >= 0 {
+			return &results[i]
+		}
+	}
+	return nil
 }
 
 // compare fills in the ratios.
 func (e *EngineResult) compare() {
 	for i := range e.Workloads {
-		if w := &e.Workloads[i]; w.transactions && e.Baseline.Median.PerSecond > 0 {
-			w.Ratio = w.Median.PerSecond / e.Baseline.Median.PerSecond
+		w := &e.Workloads[i]
+		if base := e.find(w.Baseline); base != nil && base.Median.PerSecond > 0 {
+			w.Ratio = w.Median.PerSecond / base.Median.PerSecond
 		}
 	}
 }
 
 // columns are the heads of the table. The last one compares with the baseline.
-const columns = "\trequests/s\tp50 ms\tp99 ms\tp99.9 ms\tmax ms\terrors\tserver CPU µs/request\tpeak MiB\t÷ plain SQL\t\n"
+const columns = "\trequests/s\tp50 ms\tp99 ms\tp99.9 ms\tmax ms\terrors\tserver CPU µs/request\tpeak MiB\t÷ baseline\t\n"
 
 // Write writes the report for people.
 func (r *Report) Write(out io.Writer) error {
@@ -68,6 +100,11 @@ func (r *Report) Write(out io.Writer) error {
 		r.Connections, r.Cards, r.RunCount, time.Duration(r.RunSeconds*float64(time.Second)))
 	for i := range r.Engines {
 		if err := r.Engines[i].write(&text); err != nil {
+			return fmt.Errorf("write the report: %w", err)
+		}
+	}
+	for _, write := range []func(io.Writer) error{r.writeLists, r.writeRows} {
+		if err := write(&text); err != nil {
 			return fmt.Errorf("write the report: %w", err)
 		}
 	}
@@ -98,7 +135,7 @@ func (e *EngineResult) write(out *strings.Builder) error {
 	var numbers strings.Builder
 	table := tabwriter.NewWriter(&numbers, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprint(table, columns)
-	rows := slices.Concat(e.Workloads, []Result{e.Baseline})
+	rows := slices.Concat(e.Workloads, e.Baselines)
 	width := 0
 	for _, row := range rows {
 		fmt.Fprint(table, row.cells())
@@ -119,8 +156,13 @@ func (e *EngineResult) write(out *strings.Builder) error {
 // cells are a row of the table, without the name.
 func (r Result) cells() string {
 	f := r.Median
-	return fmt.Sprintf("\t%.0f\t%s\t%s\t%s\t%s\t%d\t%s\t%s\t%s\t\n", f.PerSecond,
-		milliseconds(f.P50Micros), milliseconds(f.P99Micros), milliseconds(f.P999Micros), milliseconds(f.MaxMicros), f.Errors,
+	latencies := strings.Join([]string{
+		milliseconds(f.P50Micros), milliseconds(f.P99Micros), milliseconds(f.P999Micros), milliseconds(f.MaxMicros),
+	}, "\t")
+	if f.MeanMicros > 0 {
+		latencies = "mean " + milliseconds(f.MeanMicros) + "\t–\t–\t–"
+	}
+	return fmt.Sprintf("\t%.0f\t%s\t%d\t%s\t%s\t%s\t\n", f.PerSecond, latencies, f.Errors,
 		known("%.0f", f.ServerCPUMicros), known("%.0f", f.PeakBytes/(1<<20)), known("%.2f", r.Ratio))
 }
 

@@ -26,7 +26,7 @@ const (
 )
 
 // Program says how to start a server to measure. It is run with the settings of serve
-// as flags, and with --account and --tokens. When it accepts requests it writes an
+// as flags, and with --account, --tokens, --accounts and --kind. When it accepts requests it writes an
 // [Announcement] in JSON on stdout. It stops in order when its stdin ends: that
 // happens even if this process is killed.
 type Program struct {
@@ -41,6 +41,27 @@ type Announcement struct {
 	Addr string `json:"addr"`
 	// Tokens are bearer tokens for the account, as many as were asked for.
 	Tokens []string `json:"tokens"`
+	// AccountTokens are one for each further account, in order: the first is for
+	// Account(1).
+	AccountTokens []string `json:"account_tokens,omitempty"`
+}
+
+// Kind is what a program serves.
+type Kind string
+
+// The kinds of servers.
+const (
+	KindKort     Kind = "kort"      // the server as it is
+	KindSingly   Kind = "singly"    // commits each operation by itself, without queue or batch
+	KindNoLedger Kind = "no-ledger" // commits nothing and answers as if
+	KindEcho     Kind = "echo"      // a bare Echo handler
+)
+
+// request says which server to start.
+type request struct {
+	kind             Kind // empty for KindKort
+	tokens, accounts int
+	flags            []string // further settings of serve
 }
 
 // server is a running server.
@@ -52,11 +73,15 @@ type server struct {
 }
 
 // start starts a server on a database and waits until it accepts requests.
-func (p Program) start(ctx context.Context, db *database, tokens int) (*server, error) {
+func (p Program) start(ctx context.Context, db *database, r request) (*server, error) {
 	ctx, stop := context.WithCancel(ctx)
+	if r.kind == "" {
+		r.kind = KindKort
+	}
 	args := append(slices.Clone(p.Args),
-		"--dev", "--migrate", "--addr", "127.0.0.1:0", "--data-dir", db.dir,
-		"--account", account, "--tokens", strconv.Itoa(tokens))
+		"--dev", "--migrate", "--addr", "127.0.0.1:0", "--data-dir", db.dir, "--account", account,
+		"--tokens", strconv.Itoa(r.tokens), "--accounts", strconv.Itoa(r.accounts), "--kind", string(r.kind))
+	args = append(args, r.flags...)
 	command := exec.CommandContext(ctx, p.Path, args...) //nolint:gosec // the caller's own program
 	command.Env = slices.Clone(p.Env)
 	if db.url != "" { // not as a flag: other users can read a command line
@@ -71,7 +96,7 @@ func (p Program) start(ctx context.Context, db *database, tokens int) (*server, 
 		stop()
 		return nil, fmt.Errorf("start the server: %w", err)
 	}
-	if err := s.listen(stdout, tokens); err != nil {
+	if err := s.listen(stdout, r); err != nil {
 		return nil, s.stopped(fmt.Errorf("start the server: %w", err))
 	}
 	return s, nil
@@ -92,14 +117,14 @@ func (s *server) launch() (stdout io.Reader, err error) {
 }
 
 // listen waits for the announcement.
-func (s *server) listen(stdout io.Reader, tokens int) error {
+func (s *server) listen(stdout io.Reader, r request) error {
 	late := time.AfterFunc(startTimeout, s.stop)
 	defer late.Stop()
 	if err := json.NewDecoder(stdout).Decode(&s.Announcement); err != nil {
 		return fmt.Errorf("it does not say where it listens: %w", err)
 	}
-	if len(s.Tokens) != tokens {
-		return fmt.Errorf("it gave %d tokens instead of %d", len(s.Tokens), tokens)
+	if len(s.Tokens) != r.tokens || len(s.AccountTokens) != r.accounts {
+		return fmt.Errorf("it gave %d and %d tokens instead of %d and %d", len(s.Tokens), len(s.AccountTokens), r.tokens, r.accounts)
 	}
 	return nil
 }

@@ -12,12 +12,17 @@ import (
 )
 
 const (
-	// account is the one that all cards belong to. The database is a new one.
-	account = "T10000000"
+	// firstAccount is the number of the account that nearly all cards belong to. The
+	// database is a new one.
+	firstAccount = 10_000_000
+	account      = "T10000000"
 	// openingAmount is what each card has, in øre: more than any benchmark can draw.
 	openingAmount = 1_000_000_000_000
 	currency      = "NOK"
 )
+
+// Account names the nth account of a benchmark; the cards are in number 0.
+func Account(n int) string { return "T" + strconv.Itoa(firstAccount+n) }
 
 // card is a card as a till knows it.
 type card struct {
@@ -33,10 +38,10 @@ type till struct {
 	random     *rand.Rand
 	number     int
 
-	prefix  string // of the path
-	headers string // from the end of the path to the value of Content-Length
-	request []byte
-	body    []byte
+	at       *endpoint  // where requests go
+	accounts []endpoint // further accounts, of all tills
+	request  []byte
+	body     []byte
 
 	refs         int64 // drawn so far
 	acknowledged int64 // transactions
@@ -46,14 +51,26 @@ type till struct {
 	answered     func()
 }
 
-// newTill prepares everything that is the same in all requests of a till.
-func newTill(number int, c *connection, host, token string, cards []card, answered func()) *till {
-	return &till{
-		connection: c, cards: cards, number: number, answered: answered,
-		// The same cards in the same order each time. Nobody has to guess them.
-		random:  rand.New(rand.NewPCG(1, uint64(number))), //nolint:gosec // see above; and numbers count from 0
+// endpoint is everything that is the same in all requests for an account.
+type endpoint struct {
+	prefix  string // of the path
+	headers string // from the end of the path to the value of Content-Length
+}
+
+func newEndpoint(host, account, token string) endpoint {
+	return endpoint{
 		prefix:  "/v1/accounts/" + account + "/wallets",
 		headers: " HTTP/1.1\r\nHost: " + host + "\r\nAuthorization: Bearer " + token + "\r\nContent-Type: application/json\r\nContent-Length: ",
+	}
+}
+
+// newTill makes a till whose requests are for the account with all the cards.
+func newTill(number int, c *connection, host, token string, cards []card, answered func()) *till {
+	at := newEndpoint(host, account, token)
+	return &till{
+		connection: c, cards: cards, number: number, answered: answered, at: &at,
+		// The same cards in the same order each time. Nobody has to guess them.
+		random: rand.New(rand.NewPCG(1, uint64(number))), //nolint:gosec // see above; and numbers count from 0
 	}
 }
 
@@ -74,9 +91,9 @@ var errOtherCard = errors.New("the answer is about another card")
 func (t *till) call(method, path string, body []byte) ([]byte, error) {
 	t.request = append(t.request[:0], method...)
 	t.request = append(t.request, ' ')
-	t.request = append(t.request, t.prefix...)
+	t.request = append(t.request, t.at.prefix...)
 	t.request = append(t.request, path...)
-	t.request = append(t.request, t.headers...)
+	t.request = append(t.request, t.at.headers...)
 	t.request = strconv.AppendInt(t.request, int64(len(body)), 10)
 	t.request = append(t.request, "\r\n\r\n"...)
 	t.request = append(t.request, body...)
@@ -138,6 +155,24 @@ func (t *till) drawdown(c card) error {
 	t.body = append(t.body, c.id...)
 	t.body = append(t.body, `"}`...)
 	_, err := t.transact("/transactions")
+	return err
+}
+
+// drawdownElsewhere takes a little off a card of another account: card_ids are the
+// account's own, so that the first few cards exist in each.
+func (t *till) drawdownElsewhere(cards int) error {
+	home := t.at
+	defer func() { t.at = home }()
+	t.at = &t.accounts[t.random.IntN(len(t.accounts))]
+	return t.drawdown(t.cards[t.random.IntN(cards)])
+}
+
+// post sends a transaction with all its fields, to a server that makes none of it.
+func (t *till) post() error {
+	t.startBody()
+	t.body = append(t.body, `,"card_id":"card-0000001","pending":false,"originated_by":"Oslo City, till 7",`+
+		`"metadata":{"order":"2026-118-4711","cashier":"anna"}}`...)
+	_, err := t.call(http.MethodPost, "/transactions", t.body)
 	return err
 }
 

@@ -11,7 +11,11 @@ type Bench struct {
 	Engine      string        `name:"engine" default:"both" enum:"sqlite,postgres,both" placeholder:"ENGINE" help:"Database to measure on: ${enum}. Default: ${default}."`
 	Connections int           `name:"connections" default:"64" placeholder:"N" help:"Connections that send requests at the same time. Default: ${default}."`
 	Cards       int           `name:"cards" default:"10000" placeholder:"N" help:"Cards to spread the requests over. Default: ${default}."`
-	Duration    time.Duration `name:"duration" default:"5s" placeholder:"DURATION" help:"Length of a run. Default: ${default}."`
+	Accounts    int           `name:"accounts" default:"1000" placeholder:"N" help:"Accounts to spread the requests of one part over. Default: ${default}."`
+	ListCards   int           `name:"list-cards" default:"1000000" placeholder:"N" help:"Cards of the account whose cards are listed. Default: ${default}."`
+	HistoryTxns int           `name:"history-transactions" default:"100000" placeholder:"N" help:"Transactions of the card whose history is listed. Default: ${default}."`
+	Only        string        `name:"only" placeholder:"PARTS" help:"Parts to measure, such as P1,P2. There are P1, P1b, P2 to P10, mix, overload and growth. Empty: all but the last two."`
+	Duration    time.Duration `name:"duration" default:"3s" placeholder:"DURATION" help:"Length of a run. Default: ${default}."`
 	Runs        int           `name:"runs" default:"3" placeholder:"N" help:"Runs of each workload, after a warm-up; the medians are reported. Default: ${default}."`
 	DatabaseURL Secret        `name:"database-url" env:"KORT_BENCH_DATABASE_URL" placeholder:"URL" help:"PostgreSQL to measure on, whose user may create databases: a new one is made there and dropped afterwards. With a password it belongs in the environment: other users can read a command line. Empty: a PostgreSQL is started from the programs on this machine, and removed afterwards."`
 	Dir         string        `name:"dir" placeholder:"DIR" help:"Directory for the temporary data. Empty: that of the system. Commits cost nothing on a file system in memory."`
@@ -22,6 +26,9 @@ type Bench struct {
 const (
 	maxBenchConnections = 1000
 	maxBenchCards       = 1_000_000
+	maxBenchAccounts    = 4000 // a server remembers about as many tokens
+	maxBenchListCards   = 100_000_000
+	maxBenchHistoryTxns = 1_000_000
 	maxBenchRuns        = 100
 	minBenchDuration    = 100 * time.Millisecond
 )
@@ -37,6 +44,9 @@ func (b Bench) Validate() error {
 	var p Problems
 	p.addBenchRange("connections", b.Connections, maxBenchConnections)
 	p.addBenchRange("cards", b.Cards, maxBenchCards)
+	p.addBenchRange("accounts", b.Accounts, maxBenchAccounts)
+	p.addBenchRange("list-cards", b.ListCards, maxBenchListCards)
+	p.addBenchRange("history-transactions", b.HistoryTxns, maxBenchHistoryTxns)
 	p.addBenchRange("runs", b.Runs, maxBenchRuns)
 	if b.Duration < minBenchDuration || b.Duration > maxTimeout {
 		p = append(p, Problem{Setting: "--duration", Reason: "must be from " + minBenchDuration.String() + " to " + maxTimeout.String()})
@@ -62,8 +72,10 @@ func (b Bench) checkDatabaseURL(p *Problems) {
 // BenchServer holds the settings of the server that a benchmark starts.
 type BenchServer struct {
 	Serve
-	Account string `name:"account" required:"" help:"Account of the tokens."`
-	Tokens  int    `name:"tokens" required:"" help:"Number of tokens to print."`
+	Account  string `name:"account" required:"" help:"Account of the tokens."`
+	Tokens   int    `name:"tokens" required:"" help:"Number of tokens to print."`
+	Accounts int    `name:"accounts" help:"Number of further accounts, with the numbers that follow, to print a token for."`
+	Kind     string `name:"kind" default:"kort" enum:"kort,singly,no-ledger,echo" help:"What to serve: the server; one that commits each operation singly; one that commits nothing; a bare Echo handler."`
 }
 
 // addBenchRange notes a number that is out of range. These flags are a choice of the

@@ -8,17 +8,21 @@ import (
 
 func TestBench(t *testing.T) {
 	t.Parallel()
-	usual := Bench{Engine: "both", Connections: 64, Cards: 10000, Duration: 5 * time.Second, Runs: 3}
+	usual := Bench{Engine: "both", Connections: 64, Cards: 10000, Accounts: 1000, ListCards: 1000, HistoryTxns: 1000, Duration: 5 * time.Second, Runs: 3}
 	tests := []struct {
 		name   string
 		change func(*Bench)
 		want   []string // settings with a problem
 	}{
 		{"the defaults", func(*Bench) {}, nil},
-		{"one of each", func(b *Bench) { b.Connections, b.Cards, b.Runs, b.Duration = 1, 1, 1, minBenchDuration }, nil},
+		{"one of each", func(b *Bench) {
+			b.Connections, b.Cards, b.Runs, b.Duration = 1, 1, 1, minBenchDuration
+			b.Accounts, b.ListCards, b.HistoryTxns = 1, 1, 1
+		}, nil},
 		{"a URL", func(b *Bench) { b.DatabaseURL = "postgres://kort@db.example.com/postgres" }, nil},
 		{"none of each", func(b *Bench) { b.Connections, b.Cards, b.Runs, b.Duration = 0, 0, 0, 0 }, []string{"--connections", "--cards", "--runs", "--duration"}},
 		{"too many", func(b *Bench) { b.Connections, b.Cards, b.Runs, b.Duration = 1001, 1_000_001, 101, 2*time.Hour }, []string{"--connections", "--cards", "--runs", "--duration"}},
+		{"no data to list", func(b *Bench) { b.Accounts, b.ListCards, b.HistoryTxns = 0, 0, 0 }, []string{"--accounts", "--list-cards", "--history-transactions"}},
 		{"no URL", func(b *Bench) { b.DatabaseURL = "secret@db" }, []string{"--database-url"}},
 		{"another engine than that of the URL", func(b *Bench) { b.Engine, b.DatabaseURL = "sqlite", "postgres://db/x" }, []string{"--database-url"}},
 	}

@@ -106,3 +106,23 @@ func serverCredential(euid int) (*syscall.Credential, error) {
 	}
 	return nil, errors.New("PostgreSQL refuses to run as root, and there is neither a user postgres nor nobody to run it as")
 }
+
+// Program finds a program that comes with PostgreSQL, such as pgbench: beside the
+// newest server, or on the PATH where only the clients are installed.
+func Program(ctx context.Context, name string) (string, error) {
+	dir, err := findBinaries(ctx, candidateDirs())
+	if err != nil && !errors.Is(err, errNoBinaries) {
+		return "", err
+	}
+	if err == nil {
+		path := filepath.Join(dir, name)
+		if _, err := os.Stat(path); err == nil {
+			return path, nil
+		}
+	}
+	path, err := exec.LookPath(name)
+	if err != nil {
+		return "", fmt.Errorf("%s not found beside the PostgreSQL server or on the PATH: %w", name, err)
+	}
+	return path, nil
+}
