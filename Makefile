@@ -48,9 +48,19 @@ fuzz: ## Fuzz every target for FUZZTIME (30s) each.
 	@.ci/fuzz $(FUZZTIME)
 
 .PHONY: bench
-bench: ## Measure requests per second and latencies on this machine.
+bench: ## Measure every speed target on this machine (about 12 minutes).
 	@$(MAKE) --no-print-directory build
 	@exec bin/kort bench $(ARGS)
+
+.PHONY: bench-overload
+bench-overload: ## Measure what the server does with three times what it can take.
+	@$(MAKE) --no-print-directory build
+	@exec bin/kort bench --only overload $(ARGS)
+
+.PHONY: bench-growth
+bench-growth: ## Measure and plot how throughput changes as the data grows (30 GB of disk).
+	@$(MAKE) --no-print-directory build
+	@exec bin/kort bench --only growth --plot .github/bench-growth.svg $(ARGS)
 
 .PHONY: generate
 generate: ## Generate everything that is generated (gen/ from openapi/, and more).

@@ -53,6 +53,7 @@ func (c *benchCmd) Run(ctx context.Context, term *terminal) (err error) {
 		Server:      bench.Program{Path: program, Args: []string{"bench-server"}, Env: withoutSettings(os.Environ())},
 		Connections: c.Connections, Cards: c.Cards, Runs: c.Runs, Duration: c.Duration, Version: describe(info),
 		Accounts: c.Accounts, Parts: parts, ListCards: c.ListCards, HistoryTxns: c.HistoryTxns,
+		OverloadConnections: c.OverloadConnections, GrowthCards: c.GrowthCards, GrowthTxns: c.GrowthTxns,
 	}
 	if c.SQLite() {
 		options.Engines = append(options.Engines, bench.SQLite)
@@ -75,7 +76,23 @@ func (c *benchCmd) Run(ctx context.Context, term *terminal) (err error) {
 	if err != nil {
 		return err
 	}
+	if err := c.plot(report); err != nil {
+		return err
+	}
 	return c.print(report, term.stdout)
+}
+
+// plot draws the part growth, if that was asked for.
+func (c *benchCmd) plot(report bench.Report) (err error) {
+	if c.Plot == "" {
+		return nil
+	}
+	file, err := os.Create(c.Plot)
+	if err != nil {
+		return fmt.Errorf("--plot: %w", err)
+	}
+	defer func() { err = errors.Join(err, file.Close()) }()
+	return report.WritePlot(file)
 }
 
 // startPostgres starts a server as a new installation would be, durability included.

@@ -40,10 +40,11 @@ func (c *benchServerCmd) Run(ctx context.Context, term *terminal) (err error) {
 	}
 	defer func() { err = errors.Join(err, sink.Close()) }()
 	// Writing a line for each request is part of the work that is measured.
-	s := newServer(c.Serve, slog.New(slog.NewMultiHandler(
-		slog.NewJSONHandler(sink, nil),
-		slog.NewTextHandler(term.stderr, &slog.HandlerOptions{Level: slog.LevelWarn}),
-	)))
+	var log slog.Handler = slog.NewJSONHandler(sink, nil)
+	if !c.Quiet {
+		log = slog.NewMultiHandler(log, slog.NewTextHandler(term.stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
+	}
+	s := newServer(c.Serve, slog.New(log))
 	switch c.Kind {
 	case "echo":
 		return c.serveEcho(ctx, s, term.stdout)

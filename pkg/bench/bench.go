@@ -44,6 +44,12 @@ type Options struct {
 	ListCards int
 	// HistoryTxns is how many transactions a card has whose history is listed.
 	HistoryTxns int
+	// OverloadConnections is how many connections offer more than the server can take.
+	// It refuses only what does not fit into its queue, so they have to be more than
+	// that is long.
+	OverloadConnections int
+	// GrowthCards and GrowthTxns are the size of the largest database.
+	GrowthCards, GrowthTxns int
 	// Runs is how many windows of each workload are measured.
 	Runs int
 	// Duration is the length of a window.
@@ -108,6 +114,12 @@ func (o Options) total() time.Duration {
 		if b.measuresEdge() {
 			series += len(b.edgeSeries(nil, nil))
 		}
+		if o.wants(PartOverload) {
+			series += len(b.capacitySeries(nil))
+		}
+		if o.wants(PartGrowth) {
+			series += len(growthSeries(make([]*load, len(o.growthSizes()))))
+		}
 	}
 	return time.Duration(series) * (o.warmUp() + time.Duration(o.Runs)*o.Duration)
 }
@@ -144,6 +156,8 @@ func (b *benchmark) run(ctx context.Context) error {
 		{b.measuresEdge(), b.runEdge},
 		{b.wants(PartFootprint) && b.engine == SQLite, b.runColdStart},
 		{b.wants(PartLists, PartHistory), b.runLists},
+		{b.wants(PartOverload), b.runOverload},
+		{b.wants(PartGrowth), b.runGrowth},
 	} {
 		if !step.wanted {
 			continue
@@ -186,7 +200,7 @@ func (b *benchmark) withLoad(ctx context.Context, s *server, use func(*load) err
 	defer func() { err = errors.Join(err, l.close()) }()
 	phase := fmt.Sprintf("create %d cards", b.Cards)
 	b.tell(phase)
-	if err := l.createCards(ctx, b.watch(phase, 0)); err != nil {
+	if err := l.createCards(ctx, len(l.tills), b.watch(phase, 0)); err != nil {
 		return err
 	}
 	return use(l)

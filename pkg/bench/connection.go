@@ -28,7 +28,8 @@ type connection struct {
 	in     *bufio.Reader
 	answer []byte // of the last exchange
 
-	firstByte time.Duration // from the last request until something of its answer came
+	firstByte  time.Duration // from the last request until something of its answer came
+	retryAfter bool          // tells whether that answer says when to try again
 }
 
 // dial opens a connection.
@@ -50,7 +51,11 @@ func (c *connection) exchange(request []byte) (status int, body []byte, err erro
 	if _, err := c.in.Peek(1); err == nil { // else reading says so
 		c.firstByte = time.Since(start)
 	}
-	status, c.answer, err = readAnswer(c.in, c.answer[:0])
+	status, h, err := readHead(c.in)
+	if err == nil {
+		c.retryAfter = h.retryAfter
+		c.answer, err = readBody(c.in, h, c.answer[:0])
+	}
 	if err != nil {
 		return 0, nil, fmt.Errorf("read an answer: %w", err)
 	}
@@ -67,34 +72,49 @@ var (
 
 // header is what matters in the header of an answer.
 type header struct {
-	length  int64 // -1 where none is given
-	chunked bool
-	closing bool
+	length     int64 // -1 where none is given
+	chunked    bool
+	closing    bool
+	retryAfter bool // is given
 }
 
-// readAnswer reads one answer and appends its body. Interim answers are skipped.
+// readAnswer reads one answer and appends its body.
 func readAnswer(in *bufio.Reader, body []byte) (status int, _ []byte, err error) {
+	status, h, err := readHead(in)
+	if err != nil {
+		return 0, body, err
+	}
+	body, err = readBody(in, h, body)
+	return status, body, err
+}
+
+// readHead reads what comes before the body. Interim answers are skipped.
+func readHead(in *bufio.Reader) (status int, h header, err error) {
 	const firstFinal = 200 // 1xx are interim
-	var h header
 	for status < firstFinal {
 		if status, err = readStatus(in); err != nil {
-			return 0, body, err
+			return 0, h, err
 		}
 		if h, err = readHeader(in); err != nil {
-			return 0, body, err
+			return 0, h, err
 		}
 	}
-	switch {
-	case h.closing:
-		return 0, body, errClosing
-	case h.chunked:
-		body, err = readChunks(in, body)
-	case h.length < 0:
-		return 0, body, errNoLength
-	default:
-		body, err = readBytes(in, body, h.length)
+	if h.closing {
+		return 0, h, errClosing
 	}
-	return status, body, err
+	return status, h, nil
+}
+
+// readBody appends the body.
+func readBody(in *bufio.Reader, h header, body []byte) ([]byte, error) {
+	switch {
+	case h.chunked:
+		return readChunks(in, body)
+	case h.length < 0:
+		return body, errNoLength
+	default:
+		return readBytes(in, body, h.length)
+	}
 }
 
 // readLine reads a line without its end. It is valid until the next read.
@@ -136,6 +156,8 @@ func readHeader(in *bufio.Reader) (header, error) {
 			}
 		case is(name, "Transfer-Encoding"):
 			h.chunked = is(value, "chunked")
+		case is(name, "Retry-After"):
+			h.retryAfter = len(value) > 0
 		case is(name, "Connection"):
 			h.closing = is(value, "close")
 		}

@@ -174,6 +174,24 @@ func (d *database) settle(ctx context.Context) error {
 	return nil
 }
 
+// checkpoint brings everything into the tables' files, so that a window after a large
+// load does not pay for it.
+func (d *database) checkpoint(ctx context.Context) error {
+	pool, err := d.open()
+	if err != nil {
+		return err
+	}
+	statement := "CHECKPOINT"
+	if d.engine == SQLite {
+		statement = "PRAGMA wal_checkpoint(TRUNCATE)"
+	}
+	_, err = pool.ExecContext(ctx, statement)
+	if err = errors.Join(err, pool.Close()); err != nil {
+		return fmt.Errorf("checkpoint: %w", err)
+	}
+	return nil
+}
+
 // errLost says that the database and the answers tell different stories.
 var errLost = errors.New("the database is not what the server answered")
 

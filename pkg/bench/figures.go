@@ -67,14 +67,9 @@ func median(runs []Figures) Figures {
 		for i, run := range runs {
 			values[i] = of(run)
 		}
-		slices.Sort(values)
 		return values
 	}
-	middle := func(of func(Figures) float64) float64 {
-		values := figure(of)
-		n := len(values)
-		return (values[(n-1)/2] + values[n/2]) / 2
-	}
+	middle := func(of func(Figures) float64) float64 { return middleOf(figure(of)) }
 	worst := func(of func(Figures) float64) float64 { return slices.Max(figure(of)) }
 
 	m := Figures{
@@ -95,6 +90,13 @@ func median(runs []Figures) Figures {
 		m.Errors += run.Errors
 	}
 	return m
+}
+
+// middleOf is the median of what is not empty; it sorts the values.
+func middleOf(values []float64) float64 {
+	slices.Sort(values)
+	n := len(values)
+	return (values[(n-1)/2] + values[n/2]) / 2
 }
 
 func micros(d time.Duration) float64 { return float64(d) / float64(time.Microsecond) }

@@ -48,8 +48,9 @@ func (b *benchmark) measureHistory(ctx context.Context, s *server, t *till) erro
 		if err != nil {
 			return err
 		}
-		if run > 0 { // the first one warms up
-			first, growth = append(first, t.connection.firstByte), max(growth, after.peakBytes-before)
+		growth = max(growth, after.peakBytes-before) // the first time it grows most
+		if run > 0 {                                 // the first time warms up
+			first = append(first, t.connection.firstByte)
 		}
 	}
 	slices.Sort(first)

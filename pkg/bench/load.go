@@ -36,12 +36,18 @@ type load struct {
 
 // newLoad opens a connection for each token of the server.
 func newLoad(ctx context.Context, s *server, cards int) (*load, error) {
+	return newWideLoad(ctx, s, cards, len(s.Tokens))
+}
+
+// newWideLoad opens so many connections, which share the tokens.
+func newWideLoad(ctx context.Context, s *server, cards, connections int) (*load, error) {
 	l := &load{server: s, cards: make([]card, cards)}
 	for i := range l.cards {
 		l.cards[i].id = cardID(i)
 	}
 	count := func() { l.answered.Add(1) }
-	for i, token := range s.Tokens {
+	for i := range connections {
+		token := s.Tokens[i%len(s.Tokens)]
 		c, err := dial(ctx, s.Addr)
 		if err != nil {
 			return nil, errors.Join(err, l.close())
@@ -88,15 +94,16 @@ func (l *load) acknowledged() (transactions int64) {
 	return transactions
 }
 
-// createCards creates all cards, each till its share.
-func (l *load) createCards(ctx context.Context, watch watcher) error {
-	_, err := l.each(ctx, l.tills, warmReserve, watch, func(t *till) error {
-		for i := t.number; i < len(l.cards); i += len(l.tills) {
+// createCards creates all cards; each of the first tills its share.
+func (l *load) createCards(ctx context.Context, tills int, watch watcher) error {
+	tills = min(tills, len(l.tills))
+	_, err := l.each(ctx, l.tills[:tills], warmReserve, watch, func(t *till) error {
+		for i := t.number; i < len(l.cards); i += tills {
 			if err := t.createCard(&l.cards[i]); err != nil {
 				return err
 			}
 		}
-		return t.createElsewhere(len(l.tills))
+		return t.createElsewhere(tills)
 	})
 	if err != nil {
 		return fmt.Errorf("create the cards: %w", err)

@@ -133,14 +133,9 @@ func (s *story) live() error {
 // use takes off a part, or in the end everything.
 func (s *story) use(next func() ledger.Micros) error {
 	partly := s.chance(isPartlyUsed)
-	for times := 1 + s.random.IntN(2); times > 0; times-- {
-		take := 1 + s.random.Int64N(max(s.card.Available()/2, 1))
-		if err := s.transact(next(), &ledger.Transact{Action: ledger.ActionDrawdown, Amount: take}); err != nil {
-			return err
-		}
-	}
-	if partly || s.card.Available() == 0 {
-		return nil
+	take := 1 + s.random.Int64N(max(s.card.Available()/2, 1))
+	if err := s.transact(next(), &ledger.Transact{Action: ledger.ActionDrawdown, Amount: take}); err != nil || partly {
+		return err
 	}
 	return s.transact(next(), &ledger.Transact{Action: ledger.ActionDrawdown, Amount: s.card.Available()})
 }

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -50,7 +51,7 @@ type pgbench struct {
 }
 
 // newPgbench makes the tables and fills them.
-func newPgbench(ctx context.Context, db *database, cards int) (*pgbench, error) {
+func newPgbench(ctx context.Context, db *database, env []string, cards int) (*pgbench, error) {
 	path, err := pgtest.Program(ctx, "pgbench")
 	if err != nil {
 		return nil, fmt.Errorf("%w; it comes with the PostgreSQL server (Debian: postgresql-15, Red Hat and macOS: postgresql or postgresql-contrib), "+
@@ -60,7 +61,7 @@ func newPgbench(ctx context.Context, db *database, cards int) (*pgbench, error) 
 	if err != nil {
 		return nil, errors.New("the database URL is not a valid postgres:// URL") // the cause may show the password
 	}
-	p := &pgbench{path: path, dir: db.dir, env: append(os.Environ(),
+	p := &pgbench{path: path, dir: db.dir, env: append(slices.Clone(env),
 		"PGHOST="+connection.Host, "PGPORT="+strconv.Itoa(int(connection.Port)), "PGUSER="+connection.User,
 		"PGPASSWORD="+connection.Password, "PGDATABASE="+connection.Database, "PGOPTIONS=-c search_path=plain,public")}
 	for _, name := range []string{drawdownScript, cteScript, cardScript} {

@@ -72,18 +72,16 @@ func (p *population) create(at ledger.Micros, card ledger.Card) (*story, error) 
 func (s *story) transact(at ledger.Micros, ops ...*ledger.Transact) error {
 	book := ledger.NewBook(s.account, at)
 	s.open(book)
-	for _, op := range ops {
+	all := make([]ledger.Operation, len(ops))
+	for i, op := range ops {
 		op.ID, op.AmountGiven, op.Currency, op.By = s.id(at), op.Action != ledger.ActionVoid, s.card.Currency, "loader"
 		op.RefID = op.ID.String()
 		if op.Parent == uuid.Nil {
 			op.CardID = s.card.CardID
 		}
-		if _, err := book.Post(op); err != nil {
-			return err
-		}
+		all[i] = op
 	}
-	s.keep(book)
-	return nil
+	return s.post(book, all...)
 }
 
 // remove deletes the card.
@@ -100,25 +98,22 @@ func (s *story) open(book *ledger.Book) {
 	}
 }
 
-func (s *story) post(book *ledger.Book, op ledger.Operation) error {
-	if _, err := book.Post(op); err != nil {
-		return err
+// post posts operations and takes over what they have changed.
+func (s *story) post(book *ledger.Book, ops ...ledger.Operation) error {
+	for _, op := range ops {
+		result, err := book.Post(op)
+		if err != nil {
+			return err
+		}
+		s.card = result.Cards[0]
 	}
-	s.keep(book)
-	return nil
-}
-
-// keep takes over what a book has changed.
-func (s *story) keep(book *ledger.Book) {
 	changes := book.Changes()
 	s.txns = append(s.txns, changes.Txns...)
-	for _, card := range slices.Concat(changes.NewCards, changes.Cards) {
-		s.card = card
-	}
 	for _, hold := range slices.Concat(changes.NewHolds, changes.Holds) {
 		s.holds = slices.DeleteFunc(s.holds, func(h ledger.Hold) bool { return h.ID == hold.ID })
 		s.holds = append(s.holds, hold)
 	}
+	return nil
 }
 
 // settler writes the stories of an account into a database.
@@ -141,9 +136,9 @@ type batch struct {
 	changes ledger.Changes
 }
 
-// populate opens a database of its own accord, beside no server, and lets make write
-// stories into it.
-func (d *database) populate(ctx context.Context, make func(context.Context, *settler) error) (txns int64, err error) {
+// populate opens a database without a server and lets stories be told into it. It
+// returns how many transactions they had.
+func (d *database) populate(ctx context.Context, tell func(context.Context, *settler) error) (txns int64, err error) {
 	options := repository.Options{PostgresURL: d.url, Ephemeral: true}
 	if d.engine == SQLite {
 		options.SQLitePath = d.sqliteFile()
@@ -157,7 +152,7 @@ func (d *database) populate(ctx context.Context, make func(context.Context, *set
 		return 0, err
 	}
 	ctx, stop := context.WithCancel(ctx)
-	s := &settler{store: store, batches: newBatches(), stop: stop}
+	s := &settler{store: store, batches: make(chan batch, postgresWriters), stop: stop}
 	writers := 1
 	if store.Postgres() {
 		writers = postgresWriters
@@ -165,14 +160,14 @@ func (d *database) populate(ctx context.Context, make func(context.Context, *set
 	for range writers {
 		s.writers.Go(func() { s.write(ctx) })
 	}
-	err = make(ctx, s)
+	err = tell(ctx, s)
 	if err == nil {
 		err = s.flush(ctx)
 	}
 	close(s.batches)
 	s.writers.Wait()
 	stop()
-	if s.failure != nil { // which is why make was stopped
+	if s.failure != nil { // which is why telling was stopped
 		err = s.failure
 	}
 	if err != nil {
@@ -180,8 +175,6 @@ func (d *database) populate(ctx context.Context, make func(context.Context, *set
 	}
 	return s.written, nil
 }
-
-func newBatches() chan batch { return make(chan batch, postgresWriters) }
 
 // write writes batches until there are no more, or until one fails.
 func (s *settler) write(ctx context.Context) {

@@ -25,6 +25,9 @@ type Report struct {
 	Rows []Row `json:"targets"`
 	// Lists are the figures of each list.
 	Lists []ListResult `json:"lists,omitempty"`
+	// Overload and Growth are the figures of these parts.
+	Overload []OverloadResult `json:"overload,omitempty"`
+	Growth   []GrowthPoint    `json:"growth,omitempty"`
 }
 
 // EngineResult is what one engine showed.

@@ -184,7 +184,7 @@ func (b *benchmark) measureGroups(ctx context.Context, s *stage, result *EngineR
 
 func (s *stage) prepareBaseline(ctx context.Context, b *benchmark) (err error) {
 	if b.engine == Postgres {
-		s.pgbench, err = newPgbench(ctx, s.db, b.Cards)
+		s.pgbench, err = newPgbench(ctx, s.db, b.Server.Env, b.Cards)
 		return err
 	}
 	s.loop, err = newLoop(ctx, s.db, b.Cards)

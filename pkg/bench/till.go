@@ -46,6 +46,7 @@ type till struct {
 	refs         int64 // drawn so far
 	acknowledged int64 // transactions
 	latencies    []time.Duration
+	refusals     []time.Duration // latencies of answers that were refusals and may be
 	failed       int
 	failure      error // the first
 	answered     func()

@@ -8,12 +8,18 @@ import (
 
 // Bench holds the settings of bench.
 type Bench struct {
-	Engine      string        `name:"engine" default:"both" enum:"sqlite,postgres,both" placeholder:"ENGINE" help:"Database to measure on: ${enum}. Default: ${default}."`
-	Connections int           `name:"connections" default:"64" placeholder:"N" help:"Connections that send requests at the same time. Default: ${default}."`
-	Cards       int           `name:"cards" default:"10000" placeholder:"N" help:"Cards to spread the requests over. Default: ${default}."`
-	Accounts    int           `name:"accounts" default:"1000" placeholder:"N" help:"Accounts to spread the requests of one part over. Default: ${default}."`
-	ListCards   int           `name:"list-cards" default:"1000000" placeholder:"N" help:"Cards of the account whose cards are listed. Default: ${default}."`
-	HistoryTxns int           `name:"history-transactions" default:"100000" placeholder:"N" help:"Transactions of the card whose history is listed. Default: ${default}."`
+	Engine      string `name:"engine" default:"both" enum:"sqlite,postgres,both" placeholder:"ENGINE" help:"Database to measure on: ${enum}. Default: ${default}."`
+	Connections int    `name:"connections" default:"64" placeholder:"N" help:"Connections that send requests at the same time. Default: ${default}."`
+	Cards       int    `name:"cards" default:"10000" placeholder:"N" help:"Cards to spread the requests over. Default: ${default}."`
+	Accounts    int    `name:"accounts" default:"1000" placeholder:"N" help:"Accounts to spread the requests of one part over. Default: ${default}."`
+	ListCards   int    `name:"list-cards" default:"1000000" placeholder:"N" help:"Cards of the account whose cards are listed. Default: ${default}."`
+	HistoryTxns int    `name:"history-transactions" default:"100000" placeholder:"N" help:"Transactions of the card whose history is listed. Default: ${default}."`
+
+	OverloadConnections int    `name:"overload-connections" default:"6000" placeholder:"N" help:"Connections that offer more requests than the server can take. Default: ${default}."`
+	GrowthCards         int    `name:"growth-cards" default:"1000000" placeholder:"N" help:"Cards of the largest database of the part growth. Default: ${default}."`
+	GrowthTxns          int    `name:"growth-transactions" default:"10000000" placeholder:"N" help:"Transactions of the largest database of the part growth. Default: ${default}."`
+	Plot                string `name:"plot" type:"path" placeholder:"FILE" help:"File to draw the part growth into, as SVG."`
+
 	Only        string        `name:"only" placeholder:"PARTS" help:"Parts to measure, such as P1,P2. There are P1, P1b, P2 to P10, mix, overload and growth. Empty: all but the last two."`
 	Duration    time.Duration `name:"duration" default:"3s" placeholder:"DURATION" help:"Length of a run. Default: ${default}."`
 	Runs        int           `name:"runs" default:"3" placeholder:"N" help:"Runs of each workload, after a warm-up; the medians are reported. Default: ${default}."`
@@ -29,8 +35,11 @@ const (
 	maxBenchAccounts    = 4000 // a server remembers about as many tokens
 	maxBenchListCards   = 100_000_000
 	maxBenchHistoryTxns = 1_000_000
-	maxBenchRuns        = 100
-	minBenchDuration    = 100 * time.Millisecond
+	maxBenchGrowthTxns  = 1_000_000_000
+	// Two files for each, and the port of each.
+	maxBenchOverloadConnections = 25_000
+	maxBenchRuns                = 100
+	minBenchDuration            = 100 * time.Millisecond
 )
 
 // SQLite says whether to measure on SQLite.
@@ -47,6 +56,9 @@ func (b Bench) Validate() error {
 	p.addBenchRange("accounts", b.Accounts, maxBenchAccounts)
 	p.addBenchRange("list-cards", b.ListCards, maxBenchListCards)
 	p.addBenchRange("history-transactions", b.HistoryTxns, maxBenchHistoryTxns)
+	p.addBenchRange("overload-connections", b.OverloadConnections, maxBenchOverloadConnections)
+	p.addBenchRange("growth-cards", b.GrowthCards, maxBenchListCards)
+	p.addBenchRange("growth-transactions", b.GrowthTxns, maxBenchGrowthTxns)
 	p.addBenchRange("runs", b.Runs, maxBenchRuns)
 	if b.Duration < minBenchDuration || b.Duration > maxTimeout {
 		p = append(p, Problem{Setting: "--duration", Reason: "must be from " + minBenchDuration.String() + " to " + maxTimeout.String()})
@@ -75,6 +87,7 @@ type BenchServer struct {
 	Account  string `name:"account" required:"" help:"Account of the tokens."`
 	Tokens   int    `name:"tokens" required:"" help:"Number of tokens to print."`
 	Accounts int    `name:"accounts" help:"Number of further accounts, with the numbers that follow, to print a token for."`
+	Quiet    bool   `name:"quiet" help:"Do not repeat errors on stderr: under overload each request has one."`
 	Kind     string `name:"kind" default:"kort" enum:"kort,singly,no-ledger,echo" help:"What to serve: the server; one that commits each operation singly; one that commits nothing; a bare Echo handler."`
 }
 

@@ -8,7 +8,7 @@ import (
 
 func TestBench(t *testing.T) {
 	t.Parallel()
-	usual := Bench{Engine: "both", Connections: 64, Cards: 10000, Accounts: 1000, ListCards: 1000, HistoryTxns: 1000, Duration: 5 * time.Second, Runs: 3}
+	usual := Bench{Engine: "both", Connections: 64, Cards: 10000, Accounts: 1000, ListCards: 1000, HistoryTxns: 1000, OverloadConnections: 10, GrowthCards: 10, GrowthTxns: 10, Duration: 5 * time.Second, Runs: 3}
 	tests := []struct {
 		name   string
 		change func(*Bench)
