@@ -21,6 +21,8 @@ type Tx struct {
 	store   *Store
 	conn    *sql.Conn
 	session session
+	// inserted counts rows.
+	inserted int64
 }
 
 // Write runs fn in a write transaction and commits it when fn returns nil. After
@@ -76,6 +78,7 @@ func (s *Store) writeOnce(ctx context.Context, fn func(*Tx) error) (begun bool, 
 		return true, fmt.Errorf("commit: %w", err)
 	}
 	committed = true
+	s.grown(tx.inserted)
 	return true, nil
 }
 
@@ -261,6 +264,7 @@ func update[D, R any](r *round, c *change, values []D, rowOf func(string, *D) R)
 }
 
 func insert[D, R any](r *round, c *change, values []D, rowOf func(string, *D) R) {
+	r.tx.inserted += int64(len(values))
 	write(r, c, rowsOf(c.columns, r.account, values, rowOf), ErrConflict)
 }
 

@@ -1,0 +1,63 @@
+package repository
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+const (
+	// firstStatistics is after how many new rows PostgreSQL is told to look at its
+	// tables; again at each tenfold of it.
+	firstStatistics = 500
+	// statisticsTimeout bounds one look.
+	statisticsTimeout = time.Minute
+)
+
+// statistics has PostgreSQL look at tables that grow fast. Its own rhythm is a minute,
+// and as long as it takes a table for empty it plans to read an account from end to
+// end for a single card.
+type statistics struct {
+	rows   atomic.Int64 // inserted by this process
+	looks  sync.WaitGroup
+	ctx    context.Context //nolint:containedctx // ends with the store
+	cancel context.CancelFunc
+}
+
+func newStatistics() *statistics {
+	s := &statistics{}
+	s.ctx, s.cancel = context.WithCancel(context.Background())
+	return s
+}
+
+// grown notes inserted rows, and looks when there are ten times as many as the last time.
+func (s *Store) grown(inserted int64) {
+	after := s.statistics.rows.Add(inserted)
+	if size := step(after); !s.dialect.postgres || after < size || after-inserted >= size {
+		return
+	}
+	s.statistics.looks.Go(func() {
+		ctx, cancel := context.WithTimeout(s.statistics.ctx, statisticsTimeout)
+		defer cancel()
+		const look = "ANALYZE cards, transactions, holds, tokens"
+		s.watched(look)
+		// A look that fails costs time only, until PostgreSQL looks by itself.
+		_, _ = s.write.DB.ExecContext(ctx, look)
+	})
+}
+
+// step is the largest of firstStatistics, its tenfold and so on, that n reaches.
+func step(n int64) int64 {
+	size := int64(firstStatistics)
+	for n >= 10*size {
+		size *= 10
+	}
+	return size
+}
+
+// stop ends looks that go on.
+func (s *statistics) stop() {
+	s.cancel()
+	s.looks.Wait()
+}
