@@ -7,8 +7,8 @@
 //
 // Non-goals: rules. What may happen to a card is decided in ledger.
 //
-// The surprising decision: Bun builds the reads, but the statements of the write
-// path are fixed texts with array arguments, so that the database prepares them
-// once, whatever the size of a batch. Both go through the same transaction and the
-// same row models.
+// The surprising decision: Bun builds the reads of lists, but what is hot is not
+// Bun's: fixed texts, prepared once, sent through the driver's own connection, several
+// on one trip. A batch takes three trips to PostgreSQL: lock and load, save, commit.
+// Both use the same pools and the same row models.
 package repository
