@@ -21,7 +21,7 @@ import (
 
 // These keep a benchmark as short as it can be and still be one.
 const (
-	shortWindow = 200 * time.Millisecond
+	shortWindow = 100 * time.Millisecond
 	fewCards    = 50
 	fewTills    = 4
 	fewAccounts = 3
@@ -177,6 +177,32 @@ func assertRows(t *testing.T, report Report, engine Engine) {
 			t.Errorf("list %+v", l)
 		}
 	}
+}
+
+func TestOverloadAndGrowth(t *testing.T) {
+	t.Parallel()
+	onEachEngine(t, func(t *testing.T, o Options) {
+		o.Parts = []Part{PartOverload, PartGrowth}
+		o.OverloadConnections, o.GrowthCards, o.GrowthTxns = 4*fewTills, 2000, 6000
+		report, err := Run(t.Context(), o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(report.Overload) != 1 || report.Overload[0].Accepted.PerSecond <= 0 || report.Overload[0].MaxPerSecond <= 0 {
+			t.Errorf("overload %+v", report.Overload)
+		}
+		var sizes []int64
+		for _, p := range report.Growth {
+			sizes = append(sizes, p.Transactions)
+			if p.Spread <= 0 || p.Hot <= 0 {
+				t.Errorf("growth %+v", p)
+			}
+		}
+		if want := []int64{2, 200, 2000, 6000}; !slices.Equal(sizes, want) {
+			t.Errorf("sizes %v, want %v", sizes, want)
+		}
+		assertNothingLeft(t, o.Dir)
+	})
 }
 
 func TestInterruptedRunLeavesNothing(t *testing.T) {

@@ -47,6 +47,8 @@ type till struct {
 	acknowledged int64 // transactions
 	latencies    []time.Duration
 	refusals     []time.Duration // latencies of answers that were refusals and may be
+	deadline     time.Time       // of such a window
+	late         int             // transactions that were acknowledged after it
 	failed       int
 	failure      error // the first
 	answered     func()
