@@ -178,7 +178,7 @@ func (b *benchmark) checkRoom() error {
 	for _, s := range b.growthSizes() {
 		needed += uint64(s.cards) * uint64(s.txnsPerCard) * bytesPerTxn //nolint:gosec // positive
 	}
-	if free := fs.Bavail * uint64(fs.Bsize); free < needed { //nolint:gosec,unconvert // its types differ between systems
+	if free := fs.Bavail * uint64(fs.Bsize); free < needed { //nolint:gosec // a size of blocks is positive
 		return fmt.Errorf("%s has %d MB free, and this needs about %d MB: name another directory with --dir, or fewer transactions with --growth-transactions",
 			dir, free/megabyte, needed/megabyte)
 	}

@@ -12,7 +12,7 @@ import (
 func TestParseParts(t *testing.T) {
 	t.Parallel()
 	for list, want := range map[string][]Part{
-		"": TargetParts(), "P1": {PartSpread}, " p1b , MIX": {PartAccounts, PartMix}, "overload,growth": {PartOverload, PartGrowth},
+		"": TargetParts(), "P1": {PartSpread}, "p1b, MIX": {PartAccounts, PartMix}, "overload,growth": {PartOverload, PartGrowth},
 	} {
 		if got, err := ParseParts(list); err != nil || !slices.Equal(got, want) {
 			t.Errorf("%q: %v, %v", list, got, err)
