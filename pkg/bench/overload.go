@@ -50,27 +50,27 @@ func (b *benchmark) runOverload(ctx context.Context) error {
 	return b.withDatabase(ctx, func(db *database) error {
 		result := OverloadResult{Engine: b.engine, Connections: b.OverloadConnections}
 		var acknowledged int64
-		err := b.withServer(ctx, db, request{tokens: b.Connections, flags: []string{"--quiet"}}, func(s *server) (err error) {
-			l, err := newWideLoad(ctx, s, b.Cards, b.OverloadConnections)
+		quiet := request{tokens: b.Connections, flags: []string{"--quiet"}}
+		err := b.withServer(ctx, db, quiet, func(s *server) error {
+			const waiting = 16 // times the connections, at most
+			err := b.withClients(ctx, s, waiting*b.Connections, &acknowledged, func(l *load) error {
+				if err := l.createCards(ctx, b.Connections, unobserved); err != nil {
+					return err
+				}
+				if err := db.settle(ctx); err != nil {
+					return err
+				}
+				return b.findCapacity(ctx, l, &result)
+			})
 			if err != nil {
 				return err
 			}
-			defer func() { err = errors.Join(err, l.close()) }()
-			if err := l.greet(ctx); err != nil {
-				return err
-			}
-			if err := l.createCards(ctx, b.Connections, unobserved); err != nil {
-				return err
-			}
-			if err := db.settle(ctx); err != nil {
-				return err
-			}
-			if err := b.findCapacity(ctx, l, &result); err != nil {
-				return err
-			}
-			err = b.overload(ctx, l, &result)
-			acknowledged = l.acknowledged()
-			return err
+			return b.withClients(ctx, s, b.OverloadConnections, &acknowledged, func(l *load) error {
+				for _, t := range l.tills {
+					t.number += waiting * b.Connections // no ref_id is used a second time
+				}
+				return b.overload(ctx, l, &result)
+			})
 		})
 		if err != nil {
 			return err
@@ -83,6 +83,19 @@ func (b *benchmark) runOverload(ctx context.Context) error {
 		b.report.add(b.Options, result.rows()...)
 		return nil
 	})
+}
+
+// withClients connects so many clients, and adds up what they were acknowledged.
+func (b *benchmark) withClients(ctx context.Context, s *server, connections int, acknowledged *int64, use func(*load) error) error {
+	l, err := newWideLoad(ctx, s, b.Cards, connections)
+	if err != nil {
+		return err
+	}
+	if err = l.greet(ctx); err == nil {
+		err = use(l)
+	}
+	*acknowledged += l.acknowledged()
+	return errors.Join(err, l.close())
 }
 
 // greet sends a request over each connection: a server does not wait long for a client
@@ -104,7 +117,7 @@ func (b *benchmark) capacitySeries(l *load) []series {
 	var all []series
 	for _, tills := range []int{b.Connections, 4 * b.Connections, 16 * b.Connections} {
 		w := spreadWorkload(b.Cards)
-		w.tills = min(tills, b.OverloadConnections)
+		w.tills = tills
 		all = append(all, series{
 			name: w.name, title: fmt.Sprintf("%s, %d connections", w.title, w.tills), kort: true,
 			window: func(ctx context.Context, length time.Duration, watch watcher) (Figures, error) {

@@ -15,7 +15,7 @@ type Bench struct {
 	ListCards   int    `name:"list-cards" default:"1000000" placeholder:"N" help:"Cards of the account whose cards are listed. Default: ${default}."`
 	HistoryTxns int    `name:"history-transactions" default:"100000" placeholder:"N" help:"Transactions of the card whose history is listed. Default: ${default}."`
 
-	OverloadConnections int    `name:"overload-connections" default:"6000" placeholder:"N" help:"Connections that offer more requests than the server can take. Default: ${default}."`
+	OverloadConnections int    `name:"overload-connections" default:"2500" placeholder:"N" help:"Connections that offer more requests than the server can take. Default: ${default}."`
 	GrowthCards         int    `name:"growth-cards" default:"1000000" placeholder:"N" help:"Cards of the largest database of the part growth. Default: ${default}."`
 	GrowthTxns          int    `name:"growth-transactions" default:"10000000" placeholder:"N" help:"Transactions of the largest database of the part growth. Default: ${default}."`
 	Plot                string `name:"plot" type:"path" placeholder:"FILE" help:"File to draw the part growth into, as SVG."`
