@@ -73,6 +73,9 @@ func majorVersion(ctx context.Context, dir string) (int, error) {
 		}
 	}
 	out, err := exec.CommandContext(ctx, filepath.Join(dir, "initdb"), "--version").Output()
+	if ctx.Err() != nil { // which killed it
+		return 0, ctx.Err()
+	}
 	if err != nil {
 		return 0, fmt.Errorf("ask %s/initdb for its version: %w", dir, err)
 	}
