@@ -58,6 +58,12 @@ func TestFileNames(t *testing.T) {
 // engineOnly is what PostgreSQL's files say and SQLite's cannot.
 var engineOnly = strings.NewReplacer(` COLLATE "C"`, "", "UUID", "TEXT")
 
+// ownWords lists the files in which each engine has to say the same in words of its
+// own, with the reason. What comes out is compared in pkg/repository/repotest.
+var ownWords = map[string]string{
+	"20261124000000_lists.tx.up.sql": "SQLite adds one column at a time, and the search index is each engine's own",
+}
+
 // The two dialects differ in types and collation, and in nothing else: the same
 // files, the same statements, the same constraints.
 func TestDialectsSayTheSame(t *testing.T) {
@@ -67,6 +73,9 @@ func TestDialectsSayTheSame(t *testing.T) {
 		other, found := all["sqlite"][file]
 		if !found {
 			t.Errorf("SQLite has no %s", file)
+			continue
+		}
+		if ownWords[file] != "" {
 			continue
 		}
 		ours, theirs := words(engineOnly.Replace(text)), words(other)

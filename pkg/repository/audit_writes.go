@@ -3,6 +3,7 @@ package repository
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/google/uuid"
 
@@ -36,6 +37,8 @@ func (tx *Tx) Restore(ctx context.Context, account string, cards []ledger.Card, 
 	t := &tx.store.texts
 	r := &round{tx: tx, account: account}
 	update(r, &t.restoreCards, cards, rowOfCard)
+	moved := slices.DeleteFunc(slices.Clone(cards), func(c ledger.Card) bool { return c.Seq == 0 })
+	update(r, &t.restoreFigures, moved, rowOfLastTxn)
 	insert(r, &t.restoreHolds, holds, rowOfHold)
 	if err := r.run(ctx); err != nil {
 		return fmt.Errorf("restore: %w", err)

@@ -3,6 +3,8 @@ package repository
 import (
 	"fmt"
 
+	"github.com/google/uuid"
+
 	"github.com/kortwallet/kort/pkg/ledger"
 )
 
@@ -61,6 +63,47 @@ func rowOfTxn(account string, t *ledger.Transaction) txnRow {
 		AddressedBy: string(t.Address), AmountGiven: t.AmountGiven, Metadata: t.Metadata,
 		OriginatedBy: t.OriginatedBy, CreatedAt: int64(t.CreatedAt), CreatedBy: t.CreatedBy, Digest: t.Digest.String(),
 	}
+}
+
+// rowOfTxnIn is rowOfTxn for the transactions of a commit. The last one of each card
+// carries the card's figures, by which lists find cards; on any other they would
+// never be true.
+func rowOfTxnIn(c *ledger.Changes) func(account string, t *ledger.Transaction) txnRow {
+	cards := make(map[uuid.UUID]*ledger.Card, len(c.Posted)+len(c.Cards)+len(c.NewCards))
+	for _, list := range [][]ledger.Card{c.Posted, c.Cards, c.NewCards} {
+		for i := range list {
+			cards[list[i].ID] = &list[i]
+		}
+	}
+	return func(account string, t *ledger.Transaction) txnRow {
+		row := rowOfTxn(account, t)
+		if card := cards[t.Card]; card != nil && card.Seq == t.Seq {
+			row.AvailableAfter, row.BalanceAfter = figuresAfter(card)
+		}
+		return row
+	}
+}
+
+// figuresAfter are the figures that a card's last transaction repeats: what is
+// available, and the balance where it is another.
+func figuresAfter(c *ledger.Card) (available, balance *int64) {
+	free := c.Available()
+	if c.Reserved > 0 {
+		whole := c.Balance.Balance()
+		balance = &whole
+	}
+	return &free, balance
+}
+
+// rowOfLastTxn are the figures for a card's last transaction, and no more of it.
+func rowOfLastTxn(account string, c *ledger.Card) txnRow {
+	row := txnRow{AccountID: account, CardObjectID: c.ID, Seq: c.Seq}
+	row.AvailableAfter, row.BalanceAfter = figuresAfter(c)
+	return row
+}
+
+func rowOfSearch(account string, c *ledger.Card) searchRow {
+	return searchRow{AccountID: account, ID: c.ID, SearchText: searchText(c.CardID, c.CustomerID)}
 }
 
 func (r *txnRow) txn() (ledger.Transaction, error) {

@@ -4,7 +4,9 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
+	"github.com/uptrace/bun"
 )
 
 // dialect is everything that differs between the two engines.
@@ -65,4 +67,58 @@ func (d dialect) among(c column, n int) string {
 		return fmt.Sprintf("= ANY($%d::%s[])", n, c.pgType)
 	}
 	return fmt.Sprintf("IN (SELECT value ->> 0 FROM json_each($%d))", n)
+}
+
+// indexedBy makes SQLite take an index. PostgreSQL is led to it by the form of the
+// statement.
+func (d dialect) indexedBy(name string) string {
+	if d.postgres {
+		return ""
+	}
+	return " INDEXED BY " + name
+}
+
+// fence keeps PostgreSQL from planning a subquery together with what is around it.
+func (d dialect) fence() string {
+	if d.postgres {
+		return " OFFSET 0"
+	}
+	return ""
+}
+
+// idList is a table with a column of ids.
+func (d dialect) idList(ids []uuid.UUID) (from string, arg any) {
+	if d.postgres {
+		return "unnest(ARRAY[?]::uuid[]) AS p(id)", bun.List(ids)
+	}
+	return "(SELECT value AS id FROM json_each(json_array(?))) AS p", bun.List(ids)
+}
+
+// joinEach looks up the cards of each row that a statement has so far, and nothing
+// the other way round.
+func (d dialect) joinEach(cards, condition string) string {
+	if d.postgres {
+		return fmt.Sprintf("CROSS JOIN LATERAL (SELECT c.id FROM %s WHERE %s%s) AS c", cards, condition, d.fence())
+	}
+	return fmt.Sprintf("CROSS JOIN %s WHERE %s", cards, condition)
+}
+
+// withGrams is where the cards of an account are that have all the grams and match
+// the pattern. Of the conditions on PostgreSQL only that on the grams can be answered
+// by an index.
+func (d dialect) withGrams(account string, grams []string, pattern string) (from, column, condition string, args []any) {
+	if d.postgres {
+		keys := make([]string, len(grams))
+		for i, gram := range grams {
+			keys[i] = account + gram
+		}
+		return "card_search AS s", "s.id", "(s.account_id = ?) IS TRUE AND card_grams(s.account_id, s.search_text) @> ARRAY[?] AND s.search_text LIKE ? ESCAPE '\\'",
+			[]any{account, bun.List(keys), pattern}
+	}
+	quoted := make([]string, len(grams))
+	for i, gram := range grams {
+		quoted[i] = `"` + strings.ReplaceAll(gram, `"`, `""`) + `"`
+	}
+	return "card_search_grams", "id", "account_id = ? AND card_search_grams MATCH ? AND search_text LIKE ? ESCAPE '\\'",
+		[]any{account, strings.Join(quoted, " "), pattern}
 }

@@ -45,11 +45,9 @@ type Page struct {
 // Cards lists cards, newest first, and returns the id to continue after, or the
 // zero id on the last page. [ErrUnknownCursor] answers a page after an object
 // that the account never had; one that was deleted since still works.
+// [ErrUnavailable] answers a list that cannot be read in time.
 func (s *Store) Cards(ctx context.Context, account string, f Filter, p Page) ([]ledger.Card, uuid.UUID, error) {
-	if err := s.checkCursor(ctx, account, p, Filter{}); err != nil {
-		return nil, uuid.Nil, err
-	}
-	return s.list(ctx, account, f, p)
+	return s.list(ctx, account, f, p, Filter{})
 }
 
 // CustomerCards lists a customer's cards that are not deleted, as [Store.Cards]
@@ -59,20 +57,23 @@ func (s *Store) CustomerCards(ctx context.Context, account, customerID string, p
 		return nil, nil
 	}
 	f := Filter{Customer: customerID}
-	if err := s.checkCursor(ctx, account, p, f); err != nil {
-		return nil, err
-	}
-	cards, _, err := s.list(ctx, account, f, p)
+	cards, _, err := s.list(ctx, account, f, p, f)
 	return cards, err
 }
 
-func (s *Store) list(ctx context.Context, account string, f Filter, p Page) ([]ledger.Card, uuid.UUID, error) {
-	var rows []cardRow
-	query := s.read.NewSelect().Model(&rows).Where("c.account_id = ?", account).Apply(f.where)
-	if p.After != uuid.Nil {
-		query.Where("c.id < ?", p.After)
+// list reads a page of the cards that f selects, after a card that once was among
+// those that whole selects.
+func (s *Store) list(ctx context.Context, account string, f Filter, p Page, whole Filter) ([]ledger.Card, uuid.UUID, error) {
+	l, end, err := s.newListing(ctx, account, f)
+	if err != nil {
+		return nil, uuid.Nil, err
 	}
-	if err := query.Order("c.id DESC").Limit(int64(p.Limit) + 1).Scan(ctx); err != nil {
+	defer end()
+	if err := l.checkCursor(p, whole); err != nil {
+		return nil, uuid.Nil, err
+	}
+	rows, err := l.page(p)
+	if err != nil {
 		return nil, uuid.Nil, classify(err)
 	}
 	var next uuid.UUID
@@ -82,24 +83,6 @@ func (s *Store) list(ctx context.Context, account string, f Filter, p Page) ([]l
 	}
 	cards, err := cardsOf(rows)
 	return cards, next, err
-}
-
-// checkCursor makes sure that the object to continue after was part of the list
-// at some time: among the account's cards, or the customer's.
-func (s *Store) checkCursor(ctx context.Context, account string, p Page, f Filter) error {
-	if p.After == uuid.Nil {
-		return nil
-	}
-	f.IncludeDeleted = true
-	known, err := s.read.NewSelect().Model((*cardRow)(nil)).
-		Where("c.account_id = ?", account).Where("c.id = ?", p.After).Apply(f.where).Exists(ctx)
-	if err != nil {
-		return classify(err)
-	}
-	if !known {
-		return ErrUnknownCursor
-	}
-	return nil
 }
 
 // where writes the filter as SQL. The rules are those of ledger.Card's methods; a

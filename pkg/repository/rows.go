@@ -71,6 +71,10 @@ type txnRow struct {
 	CreatedAt    int64     `bun:"created_at"`
 	CreatedBy    string    `bun:"created_by"`
 	Digest       string    `bun:"digest"`
+
+	// Of the card, after the last transaction of a commit on it; see figuresAfter.
+	AvailableAfter *int64 `bun:"available_after"`
+	BalanceAfter   *int64 `bun:"balance_after"`
 }
 
 // holdRow is a row of holds.
@@ -105,6 +109,15 @@ type tokenRow struct {
 	Metadata     string    `bun:"metadata,nullzero"`
 	CreatedAt    int64     `bun:"created_at"`
 	CreatedBy    string    `bun:"created_by"`
+}
+
+// searchRow is a row of card_search.
+type searchRow struct {
+	bun.BaseModel `bun:"table:card_search,alias:s"`
+
+	AccountID  string    `bun:"account_id,pk"`
+	ID         uuid.UUID `bun:"id,pk"`
+	SearchText string    `bun:"search_text"`
 }
 
 // dataKeyRow is a row of data_keys.

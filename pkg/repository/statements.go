@@ -18,7 +18,8 @@ type statements struct {
 	cardTokenRefs                                      lookup // tokens that have one
 	insertCards, insertTxns, insertHolds, insertTokens change
 	updateCards, postCards, updateHolds, updateTokens  change
-	restoreCards, restoreHolds                         change
+	saveSearch                                         change
+	restoreCards, restoreFigures, restoreHolds         change
 }
 
 // lookup reads the rows that table arguments name.
@@ -77,7 +78,8 @@ func (s *Store) statements() statements {
 	t.insertHolds, t.insertTokens = d.insert(holds), d.insert(tokens)
 	t.updateCards, t.postCards = d.update(cards, cardUpdates), d.update(cards, projection)
 	t.updateHolds, t.updateTokens = d.update(holds, holdUpdates), d.update(tokens, tokenUpdates)
-	t.restoreCards, t.restoreHolds = t.postCards, d.upsert(holds)
+	t.saveSearch = d.upsert(modelOf(s.write, searchRow{}))
+	t.restoreCards, t.restoreFigures, t.restoreHolds = t.postCards, d.updateFigures(txns), d.upsert(holds)
 	return t
 }
 
@@ -179,6 +181,23 @@ func (d dialect) update(model *schema.Table, names []string) change {
 			model.Name, strings.Join(whole, ", "), d.from(columns, 2))),
 		single: d.placeholders(fmt.Sprintf("UPDATE %s AS x SET %s WHERE x.account_id = $1 AND x.id = %s",
 			model.Name, strings.Join(single, ", "), id)),
+	}
+}
+
+// updateFigures sets what the last transaction of a card repeats of it.
+func (d dialect) updateFigures(txns *schema.Table) change {
+	const text = `UPDATE transactions AS x SET available_after = %[1]s, balance_after = %[2]s%[5]s
+		WHERE x.account_id = $1 AND x.card_object_id = %[3]s AND x.seq = %[4]s`
+	columns := columnsOf(txns, "card_object_id", "seq", "available_after", "balance_after")
+	of := map[string]string{}
+	for i, number := range numbered(len(columns)) {
+		of[columns[i].name] = number
+	}
+	return change{
+		columns: columns,
+		whole: d.placeholders(fmt.Sprintf(text, "r.available_after", "r.balance_after", "r.card_object_id", "r.seq",
+			" FROM "+d.from(columns, 2))),
+		single: d.placeholders(fmt.Sprintf(text, of["available_after"], of["balance_after"], of["card_object_id"], of["seq"], "")),
 	}
 }
 

@@ -48,6 +48,8 @@ type Options struct {
 	// ReadConns and WriteConns bound the pools; 0 means a sensible number. SQLite
 	// always has one writer.
 	ReadConns, WriteConns int
+	// Lists bound what a list of cards may cost.
+	Lists ListLimits
 	// Observe, when set, is shown the text of every statement.
 	Observe func(text string)
 }
@@ -60,6 +62,7 @@ type Store struct {
 	write   *bun.DB
 	texts   statements
 	details *detailReader // nil on SQLite, where no card is a trip away
+	lists   ListLimits
 	// statistics are PostgreSQL's.
 	statistics *statistics
 	// prepared belongs to SQLite's one connection that writes.
@@ -69,7 +72,7 @@ type Store struct {
 
 // Open connects to a database. It does not migrate it.
 func Open(ctx context.Context, o Options) (*Store, error) {
-	s := &Store{dialect: dialect{postgres: o.PostgresURL != ""}, prepared: &prepared{}, statistics: newStatistics(), observe: o.Observe}
+	s := &Store{dialect: dialect{postgres: o.PostgresURL != ""}, prepared: &prepared{}, statistics: newStatistics(), lists: o.Lists.orDefault(), observe: o.Observe}
 	var err error
 	if s.dialect.postgres {
 		err = s.openPostgres(o)

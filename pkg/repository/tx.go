@@ -216,7 +216,8 @@ func (tx *Tx) Save(ctx context.Context, account string, c ledger.Changes) error 
 	slices.SortFunc(newCards, func(a, b ledger.Card) int { return strings.Compare(a.CardID, b.CardID) })
 	slices.SortFunc(newTokens, func(a, b ledger.Token) int { return strings.Compare(a.Hash, b.Hash) })
 	insert(r, &t.insertCards, newCards, rowOfCard)
-	insert(r, &t.insertTxns, c.Txns, rowOfTxn)
+	insert(r, &t.insertTxns, c.Txns, rowOfTxnIn(&c))
+	insert(r, &t.saveSearch, slices.Concat(newCards, c.Cards), rowOfSearch)
 	insert(r, &t.insertHolds, c.NewHolds, rowOfHold)
 	insert(r, &t.insertTokens, newTokens, rowOfToken)
 	if err := r.run(ctx); err != nil {

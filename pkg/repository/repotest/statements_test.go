@@ -67,8 +67,8 @@ func TestStatementsAreWatched(t *testing.T) {
 				t.Error("a migration shows no statement")
 			}
 			newResident(t, d.Store, repotest.Account)
-			if n := count(); n != 4 {
-				t.Errorf("rows for four tables were saved with %d statements", n)
+			if n := count(); n != len(repotest.AccountTables) {
+				t.Errorf("rows for all tables were saved with %d statements", n)
 			}
 			if _, err := d.Card(t.Context(), repotest.Account, "card"); err != nil || count() != 1 {
 				t.Errorf("a read shows no statement, or fails: %v", err)

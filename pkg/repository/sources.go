@@ -1,0 +1,358 @@
+package repository
+
+import (
+	"bytes"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/google/uuid"
+	"github.com/uptrace/bun"
+
+	"github.com/kortwallet/kort/pkg/ledger"
+)
+
+// source knows ids of cards that may pass a filter, and of all that do.
+type source struct {
+	// ids are the next of them within a part of the ids, newest first and possibly
+	// more than once: about n, and none only where there is none.
+	ids func(within span, n int) ([]uuid.UUID, error)
+	// size counts them, up to a number.
+	size func(within span, most int) (int, error)
+	// exact says that they all pass, unless they are deleted.
+	exact bool
+	// least is how many ids it is worth to ask for.
+	least int
+}
+
+// sources lists what can serve the filter. The first is the one to take where none
+// is small.
+func (l *listing) sources() []source {
+	f := &l.filter
+	var all []source
+	streams := f.Status != "" || !f.Expires.open()
+	if streams {
+		all = append(all, l.usages(f.usages(), f.months(), true))
+	}
+	all = append(all, l.figures()...)
+	if grams := gramsOf(f.Search); len(grams) > 0 {
+		all = append(all, l.search(grams))
+	}
+	if f.Customer != "" {
+		all = append(all, l.equal("cards_customer", "customer_id", f.Customer))
+	}
+	if len(f.Currencies) > 0 {
+		var each []source
+		for _, currency := range f.Currencies {
+			each = append(each, l.equal("cards_currency", "currency", string(currency)))
+		}
+		all = append(all, union(each...))
+	}
+	if f.Type != "" {
+		all = append(all, l.equal("cards_type", "type", string(f.Type)))
+	}
+	switch figures := !f.Balance.open() || !f.Available.open(); {
+	case len(all) == 0 || figures || f.Search != "":
+	case streams: // its index knows the currency and the type as well
+		all[0].exact = f.Customer == ""
+	default:
+		all[0].exact = len(all) == 1
+	}
+	return all
+}
+
+func (r Range) open() bool { return r.From == nil && r.To == nil }
+
+// union merges sources.
+func union(sources ...source) source {
+	if len(sources) == 1 {
+		return sources[0]
+	}
+	least := 0
+	for _, s := range sources {
+		least = max(least, s.least)
+	}
+	return source{
+		least: least,
+		ids: func(within span, n int) ([]uuid.UUID, error) {
+			var all []uuid.UUID
+			known := within.low // down to here each source has told all that it knows
+			for _, s := range sources {
+				ids, err := s.ids(within, n)
+				if err != nil {
+					return nil, err
+				}
+				if len(ids) == n { // it may name a card more than once, so n is not n cards
+					known = later(known, ids[n-1])
+				}
+				all = append(all, ids...)
+			}
+			slices.SortFunc(all, func(a, b uuid.UUID) int { return bytes.Compare(b[:], a[:]) })
+			all = slices.DeleteFunc(slices.Compact(all), func(id uuid.UUID) bool { return id != later(id, known) })
+			return all, nil
+		},
+		size: func(within span, most int) (int, error) {
+			total := 0
+			for _, s := range sources {
+				n, err := s.size(within, most-total)
+				if total += n; err != nil || total >= most {
+					return total, err
+				}
+			}
+			return total, nil
+		},
+	}
+}
+
+// ordered is a source of an index that has the ids in order.
+func (l *listing) ordered(from, column string, conditions func(within span) (string, []any), order string) source {
+	read := func(within span) (string, []any) {
+		where, args := conditions(within)
+		return fmt.Sprintf("SELECT %s FROM %s WHERE %s", column, from, where), args
+	}
+	return source{
+		ids: func(within span, n int) ([]uuid.UUID, error) {
+			text, args := read(within)
+			return l.query(text+" ORDER BY "+order+" LIMIT ?", append(args, n)...)
+		},
+		size: func(within span, most int) (int, error) {
+			text, args := read(within)
+			return l.count(text, args, most)
+		},
+	}
+}
+
+// unordered is a source that has to be read in full and sorted.
+func (l *listing) unordered(from, column, condition string, args ...any) source {
+	read := func(within span) (string, []any) {
+		return fmt.Sprintf("SELECT %s AS id FROM %s WHERE %s AND %s BETWEEN ? AND ?", column, from, condition, column),
+			append(slices.Clone(args), within.low, within.top)
+	}
+	return source{
+		least: l.limits.wholeBatch(),
+		ids: func(within span, n int) ([]uuid.UUID, error) {
+			text, args := read(within)
+			return l.query(fmt.Sprintf("SELECT r.id FROM (%s%s) AS r ORDER BY r.id DESC LIMIT ?", text, l.dialect.fence()), append(args, n)...)
+		},
+		size: func(within span, most int) (int, error) {
+			text, args := read(within)
+			return l.count(text, args, most)
+		},
+	}
+}
+
+func (l *listing) count(text string, args []any, most int) (int, error) {
+	var n int
+	err := l.tx.NewRaw("SELECT count(*) FROM ("+text+" LIMIT ?) AS r", append(args, most)...).Scan(l.ctx, &n)
+	return n, err
+}
+
+// equal is a source of the cards with a value in a column, which the index has
+// between the account and the id. The bounds are on both columns, and so is the
+// order: PostgreSQL would otherwise take the ids' own index where it believes that
+// the value is frequent.
+func (l *listing) equal(index, column string, value any) source {
+	pair := fmt.Sprintf("(c.%s, c.id)", column)
+	return l.ordered("cards AS c"+l.dialect.indexedBy(index), "c.id", func(within span) (string, []any) {
+		return fmt.Sprintf("c.account_id = ? AND %s >= (?, ?) AND %s <= (?, ?)", pair, pair),
+			[]any{l.account, value, within.low, value, within.top}
+	}, fmt.Sprintf("c.%s DESC, c.id DESC", column))
+}
+
+// undated is a source of the cards whose ids do not tell when they were created.
+func (l *listing) undated() source {
+	return l.ordered("cards AS c"+l.dialect.indexedBy("cards_undated_id"), "c.id", func(within span) (string, []any) {
+		return "c.account_id = ? AND NOT c.dated_id AND c.id BETWEEN ? AND ?", []any{l.account, within.low, within.top}
+	}, "c.id DESC")
+}
+
+// figures are the sources of the ranges of balances and available amounts: the
+// transactions that left a card with such a figure, whether they are its last ones
+// or not, and the cards that never had money.
+func (l *listing) figures() []source {
+	after := func(index, column string, r Range) source {
+		const from = "transactions AS t"
+		condition, args := "t.account_id = ?", []any{l.account}
+		if r.From != nil {
+			condition, args = condition+" AND t."+column+" >= ?", append(args, *r.From)
+		}
+		if r.To != nil {
+			condition, args = condition+" AND t."+column+" <= ?", append(args, *r.To)
+		}
+		return l.unordered(from+l.dialect.indexedBy(index), "t.card_object_id", condition, args...)
+	}
+	var all []source
+	for _, figure := range []struct {
+		of       Range
+		reserved bool // cards that have something reserved are found by another figure
+	}{{l.filter.Available, false}, {l.filter.Balance, true}} {
+		if figure.of.open() {
+			continue
+		}
+		parts := []source{after("transactions_available", "available_after", figure.of)}
+		if figure.reserved {
+			parts = append(parts, after("transactions_balance", "balance_after", figure.of))
+		}
+		if figure.of.has(0) {
+			parts = append(parts, l.usages([]string{usageInactive, usageEmpty}, Range{}, false))
+		}
+		all = append(all, union(parts...))
+	}
+	return all
+}
+
+func (r Range) has(n int64) bool {
+	return (r.From == nil || *r.From <= n) && (r.To == nil || n <= *r.To)
+}
+
+// The values of the column usage: a status without what depends on the time. A card
+// that never had money is unused as well.
+const (
+	usageInactive      = "inactive"
+	usageEmpty         = "empty"
+	usageUnused        = "unused"
+	usagePartiallyUsed = "partially_used"
+	usageUsed          = "used"
+)
+
+// usages lists what a card of the status may be.
+func (f *Filter) usages() []string {
+	switch f.Status {
+	case "":
+		return []string{usageInactive, usageEmpty, usageUnused, usagePartiallyUsed, usageUsed}
+	case ledger.StatusInactive:
+		return []string{usageInactive}
+	case ledger.StatusExpired:
+		return []string{usageEmpty, usageUnused, usagePartiallyUsed, usageUsed}
+	case ledger.StatusUnused:
+		return []string{usageEmpty, usageUnused}
+	case ledger.StatusUsed:
+		return []string{usageUsed}
+	default:
+		return []string{usagePartiallyUsed}
+	}
+}
+
+// The column expires_month; see the migration.
+const (
+	microsPerMonth = 30 * 24 * 60 * 60 * 1_000_000
+	neverExpires   = 10_000_000
+)
+
+// months is the range of expires_month in which the filter's cards are.
+func (f *Filter) months() Range {
+	first, last := int64(-neverExpires), int64(neverExpires)
+	if !f.Expires.open() {
+		last = neverExpires - 1
+	}
+	if f.Expires.From != nil {
+		first = *f.Expires.From / microsPerMonth
+	}
+	if f.Expires.To != nil {
+		last = *f.Expires.To / microsPerMonth
+	}
+	switch now := int64(f.Now) / microsPerMonth; f.Status {
+	case "", ledger.StatusInactive:
+	case ledger.StatusExpired:
+		last = min(last, now)
+	default:
+		first = max(first, now)
+	}
+	return Range{From: &first, To: &last}
+}
+
+// usages is a source of the cards with one of the usages that expire in a range of
+// months. The index has the ids in order for one usage and one month: the pairs that
+// there are make streams of ids, which are merged. The conditions on other columns of
+// the index are checked in it, where filtered says so.
+func (l *listing) usages(usages []string, months Range, filtered bool) source {
+	first, last := int64(-neverExpires), int64(neverExpires)
+	if months.From != nil {
+		first, last = *months.From, *months.To
+	}
+	values := make([]string, len(usages))
+	args := make([]any, len(usages))
+	for i, usage := range usages {
+		values[i], args[i] = "SELECT ? AS usage", usage
+	}
+	cards := "cards AS c" + l.dialect.indexedBy("cards_usage")
+	const least = "(SELECT min(c.expires_month) FROM %s WHERE c.account_id = ? AND c.usage = %s AND c.expires_month %s ? AND c.expires_month <= ?)"
+	pairs := fmt.Sprintf(`WITH RECURSIVE streams(usage, month) AS (
+		SELECT u.usage, %s FROM (%s) AS u
+		UNION ALL SELECT s.usage, %s FROM streams AS s WHERE s.month IS NOT NULL)`,
+		fmt.Sprintf(least, cards, "u.usage", ">="), strings.Join(values, " UNION ALL "),
+		strings.Replace(fmt.Sprintf(least, cards, "s.usage", ">"), "> ?", "> s.month", 1))
+	args = slices.Concat([]any{l.account, first, last}, args, []any{l.account, last})
+
+	const stream = "c.account_id = ? AND c.usage = s.usage AND c.expires_month = s.month AND c.id BETWEEN ? AND ?"
+	more, moreArgs := "", []any(nil)
+	if filtered {
+		more, moreArgs = l.filter.whereIndexed()
+	}
+	// nth is the n-th id of a stream.
+	nth := fmt.Sprintf(`SELECT e.id FROM (SELECT (SELECT c.id FROM %s WHERE %s%s ORDER BY c.id DESC LIMIT 1 OFFSET ?) AS id
+		FROM streams AS s WHERE s.month IS NOT NULL%s) AS e WHERE e.id IS NOT NULL ORDER BY e.id DESC LIMIT 1`, cards, stream, more, l.dialect.fence())
+	return source{
+		ids: func(within span, n int) ([]uuid.UUID, error) {
+			// Where some streams have their share of n ids down to an id, all have n down to
+			// it. Where only few streams are that long, the one that has n by itself counts.
+			share := (n + sharingStreams - 1) / sharingStreams
+			part := slices.Concat([]any{l.account, within.low, within.top}, moreArgs)
+			text := fmt.Sprintf("%s SELECT c.id FROM streams AS s %s ORDER BY c.id DESC LIMIT ?", pairs, l.dialect.joinEach(cards,
+				fmt.Sprintf("%s%s AND c.id >= coalesce((%s OFFSET ?), (%s), ?)", stream, more, nth, nth)))
+			return l.query(text, slices.Concat(args, part, part, []any{share - 1, sharingStreams - 1}, part, []any{n - 1, within.low, n})...)
+		},
+		size: func(within span, most int) (int, error) {
+			text := fmt.Sprintf("%s SELECT c.id FROM streams AS s %s", pairs, l.dialect.joinEach(cards, stream))
+			return l.count(text, slices.Concat(args, []any{l.account, within.low, within.top}), most)
+		},
+	}
+}
+
+// sharingStreams is how many streams are taken together to tell how far each has to
+// be read.
+const sharingStreams = 8
+
+// whereIndexed writes what the index cards_usage can tell about the filter.
+func (f *Filter) whereIndexed() (string, []any) {
+	var text strings.Builder
+	var args []any
+	add := func(condition string, values ...any) {
+		text.WriteString(" AND " + condition)
+		args = append(args, values...)
+	}
+	if !f.IncludeDeleted {
+		add("c.deleted_at IS NULL")
+	}
+	if f.Expires.From != nil {
+		add("c.expires_at >= ?", *f.Expires.From)
+	}
+	if f.Expires.To != nil {
+		add("c.expires_at <= ?", *f.Expires.To)
+	}
+	switch f.Status {
+	case "", ledger.StatusInactive:
+	case ledger.StatusExpired:
+		add("c.expires_at <= ?", int64(f.Now))
+	default:
+		add("(c.expires_at IS NULL OR c.expires_at > ?)", int64(f.Now))
+	}
+	if len(f.Currencies) > 0 {
+		add("c.currency IN (?)", bun.List(f.Currencies))
+	}
+	if f.Type != "" {
+		add("c.type = ?", string(f.Type))
+	}
+	return text.String(), args
+}
+
+// search is a source of the cards whose search text has the grams, or whose amount
+// is the number searched for.
+func (l *listing) search(grams []string) source {
+	parts := []source{l.grams(grams)}
+	if amount, err := strconv.ParseUint(l.filter.Search, 10, 63); err == nil {
+		parts = append(parts, l.equal("cards_amount", "amount", int64(amount))) //nolint:gosec // 63 bits fit
+	}
+	return union(parts...)
+}
