@@ -9,6 +9,10 @@ SET LOCAL statement_timeout = 0;
 --bun:split
 SET LOCAL lock_timeout = 0;
 --bun:split
+-- Room on each page for the next versions of its cards, which then need no index
+-- entry; the next statement writes the table anew, with it.
+ALTER TABLE cards SET (fillfactor = 85);
+--bun:split
 -- expires_month counts months of 30 days; 10000000 is never. dated_id tells whether
 -- the time in the id is that of created_at, give or take five minutes.
 ALTER TABLE cards
@@ -24,9 +28,6 @@ ALTER TABLE cards
         created_at BETWEEN 300000000 AND 253402300799999999
         AND replace(left(id::text, 13), '-', '') BETWEEN lpad(to_hex(created_at / 1000 - 300000), 12, '0')
             AND lpad(to_hex(created_at / 1000 + 300000), 12, '0')) STORED;
---bun:split
--- Room on each page for the next versions of its cards, which then need no index entry.
-ALTER TABLE cards SET (fillfactor = 85);
 --bun:split
 CREATE INDEX IF NOT EXISTS cards_usage ON cards (account_id, usage, expires_month, id, expires_at, deleted_at, currency, type);
 --bun:split

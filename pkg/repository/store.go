@@ -72,7 +72,10 @@ type Store struct {
 
 // Open connects to a database. It does not migrate it.
 func Open(ctx context.Context, o Options) (*Store, error) {
-	s := &Store{dialect: dialect{postgres: o.PostgresURL != ""}, prepared: &prepared{}, statistics: newStatistics(), lists: o.Lists.orDefault(), observe: o.Observe}
+	s := &Store{
+		dialect: dialect{postgres: o.PostgresURL != ""}, lists: o.Lists.orDefault(),
+		prepared: &prepared{}, statistics: newStatistics(), observe: o.Observe,
+	}
 	var err error
 	if s.dialect.postgres {
 		err = s.openPostgres(o)
