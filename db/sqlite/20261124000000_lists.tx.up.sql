@@ -1,3 +1,4 @@
+{{if not .Listed -}}
 -- What lists of cards need to find a page among a million cards. Nothing here is a
 -- truth of its own: it repeats what a card's row says, in a form that an index can
 -- serve.
@@ -67,3 +68,4 @@ CREATE TRIGGER IF NOT EXISTS card_search_changed AFTER UPDATE ON card_search WHE
 END;
 --bun:split
 INSERT INTO card_search (account_id, id, search_text) SELECT account_id, id, search_text FROM cards;
+{{- end}}

@@ -83,7 +83,11 @@ func (s *Store) Migrate(ctx context.Context) (names []string, err error) {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, unlock()) }()
-	migrator, err := s.migrator()
+	done, err := s.done(ctx)
+	if err != nil {
+		return nil, err
+	}
+	migrator, err := s.migrator(migrate.WithTemplateData(done))
 	if err != nil {
 		return nil, err
 	}
@@ -132,14 +136,31 @@ func (s *Store) lockMigrationsOfFile(ctx context.Context) (unlock func() error, 
 	return lock.Close, nil
 }
 
-func (s *Store) migrator() (*migrate.Migrator, error) {
+func (s *Store) migrator(options ...migrate.MigratorOption) (*migrate.Migrator, error) {
 	all, err := s.migrations()
 	if err != nil {
 		return nil, err
 	}
 	// Bun marks a step before it runs it, unless told otherwise: a step that failed
 	// half-way would count as done.
-	return migrate.NewMigrator(s.write, all, migrate.WithMarkAppliedOnSuccess(true)), nil
+	return migrate.NewMigrator(s.write, all, append(options, migrate.WithMarkAppliedOnSuccess(true))...), nil
+}
+
+// done tells the steps that SQLite cannot repeat whether they were taken: Bun marks a
+// step after its commit, and a crash may come between.
+type done struct {
+	Listed bool // the columns of the step "lists" are there
+}
+
+func (s *Store) done(ctx context.Context) (done, error) {
+	var columns int
+	if !s.dialect.postgres {
+		const text = "SELECT count(*) FROM pragma_table_xinfo('cards') WHERE name = 'usage'"
+		if err := s.read.NewRaw(text).Scan(ctx, &columns); err != nil {
+			return done{}, fmt.Errorf("look for the schema: %w", classify(err))
+		}
+	}
+	return done{Listed: columns > 0}, nil
 }
 
 func (s *Store) migrations() (*migrate.Migrations, error) {

@@ -72,6 +72,30 @@ func tables(t *testing.T, d repotest.Database) []string {
 	return names
 }
 
+// A crash between the commit of a step and the mark that it was taken leaves the step
+// to be taken again.
+func TestMigrateAfterACrash(t *testing.T) {
+	t.Parallel()
+	repotest.EachDatabase(t, func(t *testing.T, d repotest.Database) {
+		newResident(t, d.Store, repotest.Account)
+		raw := d.Raw(t)
+		for _, step := range raw.Rows(t, "SELECT name FROM bun_migrations ORDER BY name") {
+			before := raw.Snapshot(t)
+			raw.MustExec(t, "DELETE FROM bun_migrations WHERE name = ?", step[0])
+			taken, err := d.Migrate(t.Context())
+			if err != nil || len(taken) != 1 || !strings.HasPrefix(taken[0], step[0]) {
+				t.Errorf("%s again: took %v, %v", step[0], taken, err)
+			}
+			if n, err := d.Pending(t.Context()); err != nil || n != 0 {
+				t.Errorf("%s again: %d steps are pending, %v", step[0], n, err)
+			}
+			if !reflect.DeepEqual(raw.Snapshot(t), before) {
+				t.Errorf("%s again: the rows are not what they were", step[0])
+			}
+		}
+	})
+}
+
 // Several servers may start at once on an empty database.
 func TestMigrateAtOnce(t *testing.T) {
 	t.Parallel()

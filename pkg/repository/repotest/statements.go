@@ -19,6 +19,7 @@ var acrossAccounts = map[string]string{
 	"data_keys":           "one data key serves all accounts; its fingerprint holds nothing of theirs",
 	"bun_migrations":      "the schema is the same for all accounts",
 	"bun_migration_locks": "the schema is the same for all accounts",
+	"pragma_table_xinfo":  "asks whether the schema is there at all",
 	"sqlite_master":       "asks whether the schema is there at all",
 	"information_schema":  "asks whether the schema is there at all",
 }
