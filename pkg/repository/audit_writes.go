@@ -21,8 +21,7 @@ func (tx *Tx) LockCards(ctx context.Context, account string, locked []uuid.UUID)
 	if err != nil {
 		return nil, err
 	}
-	text := fmt.Sprintf("%s AND c.id IN (SELECT r.id FROM %s)%s",
-		cardRecordText, d.from(idColumns, 2), d.forUpdate("c"))
+	text := fmt.Sprintf("%s AND c.id %s%s", cardRecordText, d.among(idColumns[0], 2), d.forUpdate("c"))
 	var cards []CardRecord
 	err = tx.Audit().each(ctx, text, cardRecordColumns, func(f *fields) { cards = append(cards, cardRecord(f)) }, args...)
 	if err != nil {

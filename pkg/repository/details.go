@@ -3,6 +3,7 @@ package repository
 import (
 	"context"
 	"fmt"
+	"runtime/debug"
 	"sync"
 	"time"
 
@@ -78,7 +79,7 @@ func newDetailReader(pool *bun.DB, watch func(string)) *detailReader {
 
 // find waits for a trip. A caller who leaves does not hold it up.
 func (r *detailReader) find(ctx context.Context, account, cardID string, now ledger.Micros) (ledger.Card, []ledger.Token, error) {
-	d := &detail{cardID: cardID, now: now, err: ErrNotFound, done: make(chan struct{})}
+	d := &detail{cardID: cardID, now: now, done: make(chan struct{})}
 	r.enqueue(account, d) //nolint:contextcheck // a trip is nobody's alone, so no caller can end it
 	select {
 	case <-d.done:
@@ -133,16 +134,32 @@ func (r *detailReader) take() (account string, batch []*detail) {
 
 // answer reads the cards of a batch and lets its callers go.
 func (r *detailReader) answer(account string, batch []*detail) {
+	err := r.readAgain(account, batch)
+	for _, d := range batch {
+		if err != nil {
+			d.card, d.tokens, d.err = ledger.Card{}, nil, err
+		}
+		close(d.done)
+	}
+}
+
+// readAgain takes another connection in place of one that a restart of the database has
+// cut off: each of them may have been.
+func (r *detailReader) readAgain(account string, batch []*detail) (err error) {
 	defer func() {
-		for _, d := range batch {
-			close(d.done)
+		if value := recover(); value != nil {
+			err = fmt.Errorf("panic: %v\n%s", value, debug.Stack())
 		}
 	}()
 	ctx, cancel := context.WithTimeout(context.Background(), detailTimeout)
 	defer cancel()
-	if err := r.read(ctx, account, batch); err != nil {
-		for _, d := range batch {
-			d.card, d.tokens, d.err = ledger.Card{}, nil, err
+	for dead := 0; ; dead++ {
+		for _, d := range batch { // whatever a broken answer has left
+			d.card, d.tokens, d.err = ledger.Card{}, nil, ErrNotFound
+		}
+		err := r.read(ctx, account, batch)
+		if ctx.Err() != nil || !cutOff(err) || dead >= detailReaders {
+			return err
 		}
 	}
 }
@@ -158,7 +175,7 @@ func (r *detailReader) read(ctx context.Context, account string, batch []*detail
 	if err != nil {
 		return err
 	}
-	return r.retrying(ctx, []statement{
+	return r.execute(ctx, []statement{
 		reading(r.texts.cards.text, args, r.texts.cards.columns, func(row *cardRow) error {
 			card, err := row.card()
 			for _, d := range byName[row.CardID] {
@@ -177,17 +194,6 @@ func (r *detailReader) read(ctx context.Context, account string, batch []*detail
 			return nil
 		}),
 	})
-}
-
-// retrying takes another connection in place of one that a restart of the database has
-// cut off: each of them may have been.
-func (r *detailReader) retrying(ctx context.Context, statements []statement) error {
-	for dead := 0; ; dead++ {
-		err := r.execute(ctx, statements)
-		if !cutOff(ctx, err) || dead >= detailReaders {
-			return err
-		}
-	}
 }
 
 // execute sends both statements at once.

@@ -60,6 +60,17 @@ func (d dialect) from(columns []column, n int) string {
 	return fmt.Sprintf("(SELECT %s FROM json_each($%d)) AS r", strings.Join(parts, ", "), n)
 }
 
+// oneOf is the condition that a column has a value that a query finds. PostgreSQL has
+// to make the list once, beforehand: it checks a row anew that was changed while it
+// waited for the row's lock, and of a list that is a part of the plan it would then
+// find only what is left of it.
+func (d dialect) oneOf(query string) string {
+	if d.postgres {
+		return "= ANY (ARRAY(" + query + "))"
+	}
+	return "IN (" + query + ")"
+}
+
 // among is the condition that a column has one of the values of the table argument of
 // one column whose placeholder is $n.
 func (d dialect) among(c column, n int) string {

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"strings"
 
 	"github.com/jackc/pgx/v5/pgconn"
 	"modernc.org/sqlite"
@@ -53,17 +54,35 @@ func kindOf(err error) error {
 	if errors.As(err, &lite) {
 		return kindOfSQLite(lite.Code())
 	}
-	var network net.Error
 	var connect *pgconn.ConnectError
 	switch {
-	case errors.As(err, &network), errors.As(err, &connect),
-		errors.Is(err, driver.ErrBadConn), errors.Is(err, sql.ErrConnDone), errors.Is(err, sql.ErrTxDone),
-		errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, net.ErrClosed),
-		errors.Is(err, context.DeadlineExceeded),
-		pgconn.SafeToRetry(err): // a connection that has ended since its last use
+	case broken(err), errors.As(err, &connect), errors.Is(err, context.DeadlineExceeded),
+		errors.Is(err, sql.ErrConnDone), errors.Is(err, sql.ErrTxDone):
 		return ErrUnavailable
 	}
 	return nil
+}
+
+// broken tells whether a connection has ended, rather than that a server says no.
+func broken(err error) bool {
+	var network net.Error
+	return errors.As(err, &network) || errors.Is(err, driver.ErrBadConn) ||
+		errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, net.ErrClosed) ||
+		pgconn.SafeToRetry(err) // it has ended since its last use
+}
+
+// cutOff tells whether a connection has ended while there may be a server to connect
+// to: with another connection the same may work.
+func cutOff(err error) bool {
+	var connect *pgconn.ConnectError
+	var pg *pgconn.PgError
+	switch {
+	case errors.As(err, &connect):
+		return false
+	case errors.As(err, &pg): // ended by an administrator, by a crash, or in an exception of the connection
+		return pg.Code == "57P01" || pg.Code == "57P02" || strings.HasPrefix(pg.Code, "08")
+	}
+	return broken(err)
 }
 
 // kindOfPostgres sorts SQLSTATE codes; see appendix A of the PostgreSQL manual.

@@ -24,6 +24,7 @@ type sqliteSession struct {
 // without any.
 type prepared struct {
 	mu         sync.Mutex // held for the length of a write
+	closed     bool
 	conn       driver.Conn
 	statements map[string]driver.Stmt
 }
@@ -34,7 +35,12 @@ func (l *sqliteSession) begin(ctx context.Context) error {
 	if l.began {
 		return nil
 	}
-	_, err := l.conn.ExecContext(ctx, "BEGIN IMMEDIATE")
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	// The driver would report a cancellation also of what has taken effect. The wait
+	// for the lock is bounded by busyTimeout.
+	_, err := l.conn.ExecContext(context.WithoutCancel(ctx), "BEGIN IMMEDIATE")
 	l.began = err == nil
 	return err
 }
@@ -42,7 +48,17 @@ func (l *sqliteSession) begin(ctx context.Context) error {
 func (l *sqliteSession) round(ctx context.Context, statements []statement) error {
 	err := l.begin(ctx)
 	if err == nil && len(statements) > 0 {
-		err = l.conn.Raw(func(conn any) error { return l.execute(ctx, conn.(driver.Conn), statements) })
+		err = l.conn.Raw(func(conn any) error {
+			done := false
+			defer func() {
+				if !done { // a panic closes the connection; a statement would keep it, and its lock
+					_ = l.prepared.drop()
+				}
+			}()
+			err := l.execute(ctx, conn.(driver.Conn), statements)
+			done = true
+			return err
+		})
 	}
 	return classify(err)
 }
@@ -173,6 +189,9 @@ func (l *sqliteSession) rollback(ctx context.Context) {
 
 // prepare compiles a statement, unless the connection has it.
 func (p *prepared) prepare(conn driver.Conn, text string) (driver.Stmt, error) {
+	if p.closed {
+		return nil, sql.ErrConnDone
+	}
 	if p.conn != conn {
 		if err := p.drop(); err != nil {
 			return nil, err
@@ -205,5 +224,6 @@ func (p *prepared) drop() error {
 func (p *prepared) release() error {
 	p.mu.Lock() // waits for a write that goes on
 	defer p.mu.Unlock()
+	p.closed = true
 	return p.drop()
 }

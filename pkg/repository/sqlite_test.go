@@ -1,9 +1,15 @@
 package repository
 
 import (
+	"context"
 	"database/sql"
 	"path/filepath"
 	"testing"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/kortwallet/kort/pkg/ledger"
 )
 
 // Every commit of a database that is not ephemeral reaches the disk before it is
@@ -55,5 +61,63 @@ func checkPragmas(t *testing.T, pool *sql.DB, all ...map[string]string) {
 				}
 			}
 		}
+	}
+}
+
+// A panic while rows are read leaves no lock behind: SQLite keeps a closed connection
+// alive, its transaction included, as long as it has statements.
+func TestSQLitePanicInARound(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	s, err := Open(ctx, Options{SQLitePath: filepath.Join(t.TempDir(), "kort.db"), Ephemeral: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = s.Close() }()
+	if _, err := s.Migrate(ctx); err != nil {
+		t.Fatal(err)
+	}
+	const account = "T10000000"
+	card := ledger.Card{CardID: "card", Type: ledger.GiftCard, CreatedBy: "clerk"}
+	save := func() error {
+		card.ID, card.CardID = uuid.New(), card.CardID+"+"
+		return s.Write(ctx, func(tx *Tx) error { return tx.Save(ctx, account, ledger.Changes{NewCards: []ledger.Card{card}}) })
+	}
+	if err := save(); err != nil {
+		t.Fatal(err)
+	}
+	for range 3 {
+		func() {
+			defer func() { _ = recover() }()
+			_ = s.Write(ctx, func(tx *Tx) error {
+				r := &round{tx: tx, account: account}
+				read(r, &s.texts.lockNamed, func(*cardRow) error { panic("on purpose") }, textTable(cardIDColumns, []string{card.CardID}))
+				return r.run(ctx)
+			})
+			t.Error("there was no panic")
+		}()
+		start := time.Now()
+		if err := save(); err != nil || time.Since(start) > busyTimeout/2 {
+			t.Fatalf("the next write took %s: %v", time.Since(start), err)
+		}
+	}
+}
+
+// Whoever gives up while a transaction begins leaves no lock behind either.
+func TestSQLiteBeginCancelled(t *testing.T) {
+	t.Parallel()
+	s, err := Open(t.Context(), Options{SQLitePath: filepath.Join(t.TempDir(), "kort.db"), Ephemeral: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = s.Close() }()
+	for n := range 300 {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Duration(n)*time.Microsecond)
+		_ = s.Write(ctx, func(*Tx) error { return nil })
+		cancel()
+	}
+	start := time.Now()
+	if err := s.Write(t.Context(), func(*Tx) error { return nil }); err != nil || time.Since(start) > busyTimeout/2 {
+		t.Fatalf("the next write took %s: %v", time.Since(start), err)
 	}
 }

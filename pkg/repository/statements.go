@@ -92,11 +92,11 @@ func (t *statements) lookups(d dialect, cards, txns, holds, tokens *schema.Table
 	cardColumns := columnsOf(cards)
 	t.lockNamed = d.lookup("x", cardColumns, `FROM cards AS x WHERE x.account_id = $1 AND x.card_id %s AND x.deleted_at IS NULL`+
 		d.forUpdate("x"), d.among(cardIDColumns[0], 2))
-	t.lock = d.lookup("x", cardColumns, `FROM cards AS x WHERE x.account_id = $1 AND x.id IN (
+	t.lock = d.lookup("x", cardColumns, `FROM cards AS x WHERE x.account_id = $1 AND x.id `+d.oneOf(`
 		SELECT c.id FROM cards AS c WHERE c.account_id = $1 AND c.card_id %s AND c.deleted_at IS NULL
 		UNION ALL SELECT k.card_object_id FROM tokens AS k WHERE k.account_id = $1 AND k.hash %s
 		UNION ALL SELECT t.card_object_id FROM transactions AS t WHERE t.account_id = $1 AND t.id %s
-		UNION ALL SELECT r.id FROM %s)`+d.forUpdate("x"),
+		UNION ALL SELECT r.id FROM %s`)+d.forUpdate("x"),
 		d.among(cardIDColumns[0], 2), d.among(hashColumns[0], 3), d.among(idColumns[0], 4), d.from(idColumns, 5))
 
 	t.parents = d.lookup("x", columnsOf(txns, "id", "card_object_id"), `FROM transactions AS x WHERE x.account_id = $1 AND x.id %s`, d.among(idColumns[0], 2))

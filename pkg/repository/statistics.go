@@ -19,10 +19,12 @@ const (
 // and as long as it takes a table for empty it plans to read an account from end to
 // end for a single card.
 type statistics struct {
-	rows   atomic.Int64 // inserted by this process
-	looks  sync.WaitGroup
+	rows   atomic.Int64    // inserted by this process
 	ctx    context.Context //nolint:containedctx // ends with the store
 	cancel context.CancelFunc
+
+	mu    sync.Mutex // for Go and Wait, which must not meet
+	looks sync.WaitGroup
 }
 
 func newStatistics() *statistics {
@@ -37,13 +39,13 @@ func (s *Store) grown(inserted int64) {
 	if size := step(after); !s.dialect.postgres || after < size || after-inserted >= size {
 		return
 	}
-	s.statistics.looks.Go(func() {
-		ctx, cancel := context.WithTimeout(s.statistics.ctx, statisticsTimeout)
+	s.statistics.look(func(ctx context.Context) {
+		ctx, cancel := context.WithTimeout(ctx, statisticsTimeout)
 		defer cancel()
 		const look = "ANALYZE cards, transactions, holds, tokens"
 		s.watched(look)
 		// A look that fails costs time only, until PostgreSQL looks by itself.
-		_, _ = s.write.DB.ExecContext(ctx, look)
+		_, _ = s.read.DB.ExecContext(ctx, look)
 	})
 }
 
@@ -56,8 +58,19 @@ func step(n int64) int64 {
 	return size
 }
 
+// look begins one, unless the store is being closed.
+func (s *statistics) look(fn func(context.Context)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.ctx.Err() == nil {
+		s.looks.Go(func() { fn(s.ctx) })
+	}
+}
+
 // stop ends looks that go on.
 func (s *statistics) stop() {
+	s.mu.Lock()
 	s.cancel()
+	s.mu.Unlock()
 	s.looks.Wait()
 }

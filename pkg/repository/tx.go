@@ -4,13 +4,11 @@ import (
 	"bytes"
 	"context"
 	"database/sql"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
 
 	"github.com/google/uuid"
-	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/kortwallet/kort/pkg/ledger"
 )
@@ -37,17 +35,10 @@ type Tx struct {
 func (s *Store) Write(ctx context.Context, fn func(*Tx) error) error {
 	for dead := 0; ; dead++ {
 		begun, err := s.writeOnce(ctx, fn)
-		if begun || !s.dialect.postgres || !cutOff(ctx, err) || dead >= s.write.Stats().MaxOpenConnections {
+		if begun || !s.dialect.postgres || ctx.Err() != nil || !cutOff(err) || dead >= s.write.Stats().MaxOpenConnections {
 			return err
 		}
 	}
-}
-
-// cutOff tells whether an error is that of a connection which has ended since its last
-// use, while there is a server to connect to.
-func cutOff(ctx context.Context, err error) bool {
-	var noServer *pgconn.ConnectError
-	return errors.Is(err, ErrUnavailable) && !errors.As(err, &noServer) && ctx.Err() == nil
 }
 
 // writeOnce reports whether the transaction had begun when it ended.
@@ -58,6 +49,10 @@ func (s *Store) writeOnce(ctx context.Context, fn func(*Tx) error) (begun bool, 
 	}
 	defer func() { _ = conn.Close() }() // back to the pool; an error would be one of an earlier use
 	tx := &Tx{store: s, conn: conn, session: s.session(conn)}
+	if !s.dialect.postgres {
+		s.prepared.mu.Lock()
+		defer s.prepared.mu.Unlock() // after the rollback below, which may need them
+	}
 	committed := false
 	defer func() {
 		if !committed { // fn failed or panicked, or the commit did
@@ -65,8 +60,6 @@ func (s *Store) writeOnce(ctx context.Context, fn func(*Tx) error) (begun bool, 
 		}
 	}()
 	if !s.dialect.postgres { // elsewhere the first round is the beginning
-		s.prepared.mu.Lock()
-		defer s.prepared.mu.Unlock()
 		if err := tx.begin(ctx); err != nil {
 			return false, err
 		}
