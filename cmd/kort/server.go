@@ -266,10 +266,11 @@ func (s *server) serve(context.Context) error {
 		WriteTimeout:      s.settings.WriteTimeout,
 		IdleTimeout:       s.settings.IdleTimeout,
 		MaxHeaderBytes:    maxHeaderBytes,
+		ConnContext:       httpapi.ConnContext,
 		ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelWarn),
 	}
 	go func() {
-		if err := web.Serve(s.listener); !errors.Is(err, http.ErrServerClosed) {
+		if err := web.Serve(edge.Listener(s.listener)); !errors.Is(err, http.ErrServerClosed) {
 			s.failed <- err
 		}
 	}()

@@ -135,7 +135,7 @@ func parsePgbench(said string) (f Figures, err error) {
 	number := func(of *regexp.Regexp) (value float64) {
 		found := of.FindStringSubmatch(said)
 		if err == nil && found == nil {
-			err = fmt.Errorf("pgbench did not print %s", of)
+			err = fmt.Errorf("pgbench did not print %s, but: %s", of, said)
 		}
 		if err == nil {
 			value, err = strconv.ParseFloat(found[1], 64)

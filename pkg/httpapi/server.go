@@ -58,8 +58,9 @@ type Server struct {
 	// routed are the same routes.
 	routed map[routeKey]bool
 	// busy is the whole answer to a request that is refused for overload.
-	busy     []byte
-	draining atomic.Bool
+	busy      []byte
+	turnstile turnstile
+	draining  atomic.Bool
 }
 
 // New assembles a server. An error means that the embedded contract is broken.
@@ -67,7 +68,7 @@ func New(c Config) (*Server, error) {
 	if c.Log == nil {
 		c.Log = slog.Default()
 	}
-	s := &Server{c: c, echo: echo.New()}
+	s := &Server{c: c, echo: echo.New(), turnstile: newTurnstile()}
 	s.echo.HideBanner, s.echo.HidePort = true, true
 	s.echo.Binder = binder{}
 	s.echo.HTTPErrorHandler = s.sendError
@@ -123,6 +124,7 @@ func (g *gate) guard(next echo.HandlerFunc) echo.HandlerFunc {
 		if g.c.Overloaded != nil && o.writes() && g.c.Overloaded() {
 			return errBusy
 		}
+		letIn(c.Request().Context())
 		ctx, cancel := context.WithTimeout(c.Request().Context(), requestTimeout)
 		defer cancel()
 		if err := g.authenticate(ctx, c); err != nil {

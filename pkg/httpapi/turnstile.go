@@ -1,0 +1,110 @@
+package httpapi
+
+import (
+	"context"
+	"net"
+	"runtime"
+	"sync"
+)
+
+// turnstilePerCore is how many requests a core may be reading, or turning away, at once.
+const turnstilePerCore = 4
+
+// turnstile lets only a few connections at once have a request read and, when there is
+// too much to do, turned away. The others wait in line without using a processor: with
+// thousands of them at work, whoever commits what was accepted would stand behind all
+// of them each time it waits for the database, and hardly anything would be committed.
+//
+// A connection holds its place only while it computes. It leaves when its request is
+// let in, and before it waits for a network.
+type turnstile chan struct{}
+
+func newTurnstile() turnstile { return make(turnstile, turnstilePerCore*runtime.GOMAXPROCS(0)) }
+
+// Listener puts the connections of a listener behind the server's turnstile. The
+// http.Server has to have [ConnContext] as well.
+func (s *Server) Listener(l net.Listener) net.Listener { return &turnstileListener{l, s.turnstile} }
+
+type turnstileListener struct {
+	net.Listener
+	turnstile turnstile
+}
+
+// Accept implements net.Listener.
+func (l *turnstileListener) Accept() (net.Conn, error) {
+	conn, err := l.Listener.Accept()
+	if err != nil {
+		return nil, err
+	}
+	return &turnstileConn{Conn: conn, turnstile: l.turnstile}, nil
+}
+
+// turnstileConn is a connection behind the turnstile. One goroutine may write while
+// another waits to read.
+type turnstileConn struct {
+	net.Conn
+	turnstile turnstile
+
+	mu            sync.Mutex
+	inside, ended bool
+}
+
+// Read implements net.Conn. With something to read it waits for a place.
+func (c *turnstileConn) Read(p []byte) (int, error) {
+	c.leave()
+	n, err := c.Conn.Read(p)
+	if n > 0 {
+		c.enter()
+	}
+	return n, err
+}
+
+// Write implements net.Conn.
+func (c *turnstileConn) Write(p []byte) (int, error) {
+	c.leave()
+	return c.Conn.Write(p)
+}
+
+// Close implements net.Conn.
+func (c *turnstileConn) Close() error {
+	c.mu.Lock()
+	c.ended = true
+	c.mu.Unlock()
+	c.leave()
+	return c.Conn.Close()
+}
+
+func (c *turnstileConn) enter() {
+	c.turnstile <- struct{}{}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.inside || c.ended {
+		<-c.turnstile
+		return
+	}
+	c.inside = true
+}
+
+func (c *turnstileConn) leave() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.inside {
+		c.inside = false
+		<-c.turnstile
+	}
+}
+
+// connKey finds the connection in a request's context.
+type connKey struct{}
+
+// ConnContext is for the field of the same name of an http.Server.
+func ConnContext(ctx context.Context, conn net.Conn) context.Context {
+	return context.WithValue(ctx, connKey{}, conn)
+}
+
+// letIn gives up the place of a request that is not turned away.
+func letIn(ctx context.Context) {
+	if conn, ok := ctx.Value(connKey{}).(*turnstileConn); ok {
+		conn.leave()
+	}
+}

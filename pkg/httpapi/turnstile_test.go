@@ -1,0 +1,124 @@
+package httpapi
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+// newTurnstileServer serves behind a turnstile with so many places.
+func newTurnstileServer(t *testing.T, places int, handler http.HandlerFunc) (addr string, way turnstile) {
+	t.Helper()
+	way = make(turnstile, places)
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	web := &http.Server{Handler: handler, ConnContext: ConnContext, ReadHeaderTimeout: time.Minute}
+	go func() { _ = web.Serve(&turnstileListener{listener, way}) }()
+	t.Cleanup(func() { _ = web.Close() })
+	return listener.Addr().String(), way
+}
+
+// No more requests than there are places are at work at once, until they are let in;
+// all are answered, and all places are free again in the end.
+func TestTurnstile(t *testing.T) {
+	t.Parallel()
+	const places, clients, each = 3, 40, 20
+	var atWork, most, admitted atomic.Int64
+	addr, way := newTurnstileServer(t, places, func(w http.ResponseWriter, r *http.Request) {
+		now := atWork.Add(1)
+		for seen := most.Load(); seen < now && !most.CompareAndSwap(seen, now); seen = most.Load() {
+		}
+		time.Sleep(100 * time.Microsecond)
+		atWork.Add(-1)
+		body, _ := io.ReadAll(r.Body) // from here on the server reads ahead, and leaves
+		if strings.HasPrefix(string(body), "in") {
+			letIn(r.Context())
+			admitted.Add(1)
+			time.Sleep(2 * time.Millisecond) // holds nobody up
+		}
+		_, _ = w.Write(body)
+	})
+	var running sync.WaitGroup
+	for n := range clients {
+		running.Go(func() {
+			conn, err := net.Dial("tcp", addr)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			defer func() { _ = conn.Close() }()
+			in := bufio.NewReader(conn)
+			for i := range each {
+				body := fmt.Sprintf("out-%d", i)
+				if n%2 == 0 {
+					body = fmt.Sprintf("in-%d", i)
+				}
+				_, _ = fmt.Fprintf(conn, "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%s", len(body), body)
+				answer, err := http.ReadResponse(in, nil)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				if got, _ := io.ReadAll(answer.Body); string(got) != body {
+					t.Errorf("got %q, want %q", got, body)
+				}
+			}
+		})
+	}
+	running.Wait()
+	if most.Load() > places {
+		t.Errorf("%d requests were at work at once, with %d places", most.Load(), places)
+	}
+	if admitted.Load() != clients/2*each {
+		t.Errorf("%d requests were let in, want %d", admitted.Load(), clients/2*each)
+	}
+	allFree(t, way)
+}
+
+// Whoever does not go on holds no place: neither one who sends half a request, nor one
+// who does not read an answer, nor one who goes away.
+func TestTurnstileOfThoseWhoDoNotGoOn(t *testing.T) {
+	t.Parallel()
+	addr, way := newTurnstileServer(t, 1, func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = w.Write(make([]byte, 8<<20))
+	})
+	dial := func(request string) net.Conn {
+		conn, err := net.Dial("tcp", addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = conn.Close() })
+		if _, err := conn.Write([]byte(request)); err != nil {
+			t.Fatal(err)
+		}
+		return conn
+	}
+	const whole = "GET / HTTP/1.1\r\nHost: x\r\n\r\n"
+	dial("GET / HT")
+	dial("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nhalf")
+	dial(whole) // and never reads
+	_ = dial(whole).Close()
+	_ = dial("GET").Close()
+	if answer, err := http.ReadResponse(bufio.NewReader(dial(whole)), nil); err != nil || answer.StatusCode != http.StatusOK {
+		t.Fatalf("one who goes on is not answered: %v", err)
+	}
+	allFree(t, way)
+}
+
+func allFree(t *testing.T, way turnstile) {
+	t.Helper()
+	for end := time.Now().Add(10 * time.Second); len(way) > 0; time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("%d places are still taken", len(way))
+		}
+	}
+}
