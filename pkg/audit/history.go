@@ -90,15 +90,15 @@ const unreadable = "holds a value that no server writes"
 
 // step replays the next transaction. After a wrong row it goes on from the row as
 // it is stored, so that a single wrong row is a single finding.
-func (h *history) step(row *repository.TxnRecord, page *repository.TxnPage) {
+func (h *history) step(row *repository.TxnRecord) {
 	for _, column := range row.Defects {
 		h.breaks(h.at(row, column, unreadable))
 	}
 	h.count++
 	h.link(row)
 	h.move(row)
-	h.hold(row, page)
-	h.check(row, page)
+	h.hold(row)
+	h.check(row)
 }
 
 // link checks the row's place: its seq, its digest and its time.
@@ -140,12 +140,11 @@ func (h *history) move(row *repository.TxnRecord) {
 }
 
 // hold opens or settles the hold that a transaction is about.
-func (h *history) hold(row *repository.TxnRecord, page *repository.TxnPage) {
+func (h *history) hold(row *repository.TxnRecord) {
 	txn := &row.Txn
 	switch {
 	case txn.Type == ledger.TypePending:
-		opened := hold{want: ledger.OpenHold(txn)}
-		opened.stored, opened.found = page.Holds[txn.ID]
+		opened := hold{want: ledger.OpenHold(txn), stored: row.Hold, found: row.HasHold}
 		if h.holds == nil {
 			h.holds = make(map[uuid.UUID]hold)
 		}

@@ -110,11 +110,14 @@ func (h *history) resume(ctx context.Context, reader *repository.AuditReader, ca
 		if err := reader.Transactions(ctx, h.account, after, card.Key, page); err != nil {
 			return nil, err
 		}
+		if err := page.Decode(); err != nil {
+			return nil, err
+		}
 		if len(page.Rows) == 0 {
 			break
 		}
 		for i := range page.Rows {
-			next.step(&page.Rows[i], page)
+			next.step(&page.Rows[i])
 		}
 	}
 	return &next, next.reread(ctx, reader)

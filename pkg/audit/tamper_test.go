@@ -122,6 +122,7 @@ var chains = []edit{
 	{name: "digest of card", sql: "UPDATE cards SET digest = '0000000000000000000000000000000000000000000000000000000000000001'" + ofCard, card: "busy", row: audit.CardRow, figure: "digest"},
 	{name: "digest of card that is none", sql: "UPDATE cards SET digest = ''" + ofCard, card: "busy", row: audit.CardRow, figure: "digest"},
 	{name: "amount with a fraction", sql: "UPDATE transactions SET amount = 500.5" + onlyThis + "{fund}", card: "busy", row: audit.TxnRow, id: "fund", figure: "amount", liteOnly: true},
+	{name: "metadata that is no text", sql: "UPDATE transactions SET metadata = x'7b7d'" + onlyThis + "{fund}", card: "busy", row: audit.TxnRow, id: "fund", figure: "metadata", liteOnly: true},
 	{name: "id in capitals", sql: "UPDATE transactions SET id = upper(id)" + onlyThis + "{fund}", card: "busy", row: audit.TxnRow, id: "FUND", figure: "id", liteOnly: true},
 	{name: "metadata of bytes", sql: "UPDATE transactions SET metadata = x'00ff'" + onlyThis + "{fund}", card: "busy", row: audit.TxnRow, id: "fund", figure: "metadata", liteOnly: true},
 }

@@ -10,10 +10,10 @@ import (
 )
 
 // check applies the rules that every transaction obeys, whatever came before.
-func (h *history) check(row *repository.TxnRecord, page *repository.TxnPage) {
+func (h *history) check(row *repository.TxnRecord) {
 	h.checkShape(row)
 	h.checkOpening(row)
-	h.checkToken(row, page)
+	h.checkToken(row)
 	txn, card := &row.Txn, &h.card.Card
 	if txn.Currency != card.Currency {
 		f := h.at(row, "currency", "is not the card's")
@@ -76,20 +76,22 @@ func (h *history) checkOpening(row *repository.TxnRecord) {
 }
 
 // checkToken: a token belongs to the card, and a single-use one to one transaction.
-func (h *history) checkToken(row *repository.TxnRecord, page *repository.TxnPage) {
+func (h *history) checkToken(row *repository.TxnRecord) {
 	if row.Txn.Token == uuid.Nil {
 		return
 	}
-	token, found := page.Tokens[row.Txn.Token]
-	switch f := h.at(row, "token_id", ""); {
-	case !found:
-		f.Problem, f.Stored = "names no token of the account", row.Txn.Token.String()
-		h.report(f)
+	var problem string
+	switch token := &row.Token; {
+	case !row.HasToken:
+		problem = "names no token of the account"
 	case token.Card != h.card.Card.ID:
-		f.Problem, f.Stored = "names a token of another card", row.Txn.Token.String()
-		h.report(f)
+		problem = "names a token of another card"
 	case token.SingleUse && token.SpentBy != row.Txn.ID:
-		f.Problem, f.Stored = "names a single-use token that another transaction has spent, or none", row.Txn.Token.String()
-		h.report(f)
+		problem = "names a single-use token that another transaction has spent, or none"
+	default:
+		return
 	}
+	f := h.at(row, "token_id", problem)
+	f.Stored = row.Txn.Token.String()
+	h.report(f)
 }

@@ -47,30 +47,35 @@ type cardPage struct {
 	refs     []repository.TxnRecord
 }
 
-// source reads the database step by step, on its own goroutine.
+// source reads the database step by step: one goroutine the cards and the sums, span
+// by span, another their transactions and tokens. The sums cost about as much as the
+// transactions, and each takes a core.
 type source struct {
-	reader *repository.AuditReader
-	full   bool
-	steps  chan<- step
-	pages  chan *repository.TxnPage // free ones, to be filled again
+	pages, rest *repository.AuditReader // of one snapshot
+	full        bool
+	spans       chan step // from the goroutine of the cards to the other
+	steps       chan<- step
+	free        chan *repository.TxnPage // pages to be filled again
 }
 
-func (s *source) emit(ctx context.Context, next step) error {
+// emit hands a step on.
+func emit(ctx context.Context, to chan<- step, next step) error {
 	select {
-	case s.steps <- next:
+	case to <- next:
 		return nil
 	case <-ctx.Done():
 		return ctx.Err()
 	}
 }
 
-func (s *source) read(ctx context.Context, o Options) error {
+// readSpans reads the cards and what is summed up about them.
+func (s *source) readSpans(ctx context.Context, o Options) error {
 	if o.Progress != nil {
-		total, err := s.reader.Size(ctx, o.Account)
+		total, err := s.rest.Size(ctx, o.Account)
 		if err != nil {
 			return fmt.Errorf("estimate the work: %w", err)
 		}
-		if err := s.emit(ctx, step{kind: sizeKnown, total: total}); err != nil {
+		if err := emit(ctx, s.spans, step{kind: sizeKnown, total: total}); err != nil {
 			return err
 		}
 	}
@@ -78,7 +83,7 @@ func (s *source) read(ctx context.Context, o Options) error {
 		return s.readAccount(ctx, o.Account)
 	}
 	for after := (*string)(nil); ; {
-		account, found, err := s.reader.NextAccount(ctx, after)
+		account, found, err := s.rest.NextAccount(ctx, after)
 		if err != nil {
 			return fmt.Errorf("find the next account: %w", err)
 		}
@@ -93,7 +98,7 @@ func (s *source) read(ctx context.Context, o Options) error {
 }
 
 func (s *source) readAccount(ctx context.Context, account string) error {
-	if err := s.emit(ctx, step{kind: accountBegins, name: account}); err != nil {
+	if err := emit(ctx, s.spans, step{kind: accountBegins, name: account}); err != nil {
 		return err
 	}
 	for after, more := "", true; more; {
@@ -101,62 +106,80 @@ func (s *source) readAccount(ctx context.Context, account string) error {
 		if err != nil {
 			return err
 		}
-		if err := s.emit(ctx, step{kind: cardsRead, cards: page}); err != nil {
-			return err
-		}
-		if err := s.readTxns(ctx, account, page.span); err != nil {
-			return err
-		}
-		if s.full {
-			if err := s.readTokens(ctx, account, page.span); err != nil {
-				return err
-			}
-		}
-		if err := s.emit(ctx, step{kind: spanEnds}); err != nil {
+		if err := emit(ctx, s.spans, step{kind: cardsRead, name: account, cards: page}); err != nil {
 			return err
 		}
 		after, more = page.span.Upto, page.span.Upto != ""
 	}
-	return s.emit(ctx, step{kind: accountEnds})
+	return emit(ctx, s.spans, step{kind: accountEnds})
 }
 
 func (s *source) readCards(ctx context.Context, account, after string) (*cardPage, error) {
 	var page cardPage
 	var err error
-	if page.cards, page.span, err = s.reader.Cards(ctx, account, after); err != nil || !s.full {
+	if page.cards, page.span, err = s.rest.Cards(ctx, account, after); err != nil || !s.full {
 		return &page, err
 	}
-	if page.sums, err = s.reader.Sums(ctx, account, page.span); err != nil {
+	if page.sums, err = s.rest.Sums(ctx, account, page.span); err != nil {
 		return nil, err
 	}
-	if page.holdSums, err = s.reader.HoldSums(ctx, account, page.span); err != nil {
+	if page.holdSums, err = s.rest.HoldSums(ctx, account, page.span); err != nil {
 		return nil, err
 	}
-	if page.strays, err = s.reader.StrayHolds(ctx, account, page.span); err != nil {
+	if page.strays, err = s.rest.StrayHolds(ctx, account, page.span); err != nil {
 		return nil, err
 	}
-	page.refs, err = s.reader.SharedRefs(ctx, account, page.span)
+	page.refs, err = s.rest.SharedRefs(ctx, account, page.span)
 	return &page, err
+}
+
+// readRows passes on what readSpans hands it, and adds the transactions and tokens
+// of each span.
+func (s *source) readRows(ctx context.Context) error {
+	for next := range s.spans {
+		if err := emit(ctx, s.steps, next); err != nil {
+			return err
+		}
+		if next.kind != cardsRead {
+			continue
+		}
+		if err := s.readSpan(ctx, next.name, next.cards.span); err != nil {
+			return fmt.Errorf("account %s: %w", next.name, err)
+		}
+	}
+	return nil
+}
+
+func (s *source) readSpan(ctx context.Context, account string, span repository.CardSpan) error {
+	if err := s.readTxns(ctx, account, span); err != nil {
+		return err
+	}
+	if s.full {
+		if err := s.readTokens(ctx, account, span); err != nil {
+			return err
+		}
+	}
+	return emit(ctx, s.steps, step{kind: spanEnds})
 }
 
 func (s *source) readTxns(ctx context.Context, account string, span repository.CardSpan) error {
 	for after := (repository.TxnPosition{CardKey: span.After, Seq: repository.LastSeq}); ; {
 		var page *repository.TxnPage
 		select {
-		case page = <-s.pages:
+		case page = <-s.free:
 		case <-ctx.Done():
 			return ctx.Err()
 		}
-		if err := s.reader.Transactions(ctx, account, after, span.Upto, page); err != nil {
+		if err := s.pages.Transactions(ctx, account, after, span.Upto, page); err != nil {
 			return err
 		}
-		if len(page.Rows) == 0 {
-			s.pages <- page
+		last, some := page.Last()
+		if !some {
+			s.free <- page
 			return nil
 		}
-		last := &page.Rows[len(page.Rows)-1]
-		after = repository.TxnPosition{CardKey: last.CardKey, Seq: last.Txn.Seq}
-		if err := s.emit(ctx, step{kind: txnsRead, txns: page}); err != nil {
+		after = last
+		if err := emit(ctx, s.steps, step{kind: txnsRead, txns: page}); err != nil {
 			return err
 		}
 	}
@@ -164,16 +187,38 @@ func (s *source) readTxns(ctx context.Context, account string, span repository.C
 
 func (s *source) readTokens(ctx context.Context, account string, span repository.CardSpan) error {
 	for after := (repository.TokenPosition{CardKey: span.After}); ; {
-		page, err := s.reader.Tokens(ctx, account, after, span.Upto)
+		page, err := s.pages.Tokens(ctx, account, after, span.Upto)
 		if err != nil || len(page.Rows) == 0 {
 			return err
 		}
 		last := &page.Rows[len(page.Rows)-1]
 		after = repository.TokenPosition{CardKey: last.CardKey, Key: last.Key}
-		if err := s.emit(ctx, step{kind: tokensRead, tokens: page}); err != nil {
+		if err := emit(ctx, s.steps, step{kind: tokensRead, tokens: page}); err != nil {
 			return err
 		}
 	}
+}
+
+// run reads one snapshot to its end, or until something fails.
+func (s *source) run(ctx context.Context, store *repository.Store, o Options) error {
+	return store.SnapshotPair(ctx, func(pages, rest *repository.AuditReader) error {
+		ctx, stop := context.WithCancelCause(ctx)
+		defer stop(nil)
+		s.pages, s.rest = pages, rest
+		spansRead := make(chan struct{})
+		go func() {
+			defer close(spansRead)
+			defer close(s.spans)
+			if err := s.readSpans(ctx, o); err != nil {
+				stop(err)
+			}
+		}()
+		if err := s.readRows(ctx); err != nil {
+			stop(err)
+		}
+		<-spansRead
+		return context.Cause(ctx)
+	})
 }
 
 // walker checks what the source reads.
@@ -202,16 +247,17 @@ func newWalker(scope *Scope, o Options, report func(Finding)) *walker {
 func (w *walker) walk(ctx context.Context, store *repository.Store, full bool) error {
 	reading, stop := context.WithCancel(ctx)
 	defer stop()
-	steps, pages := make(chan step, readAhead), make(chan *repository.TxnPage, readAhead+2)
-	for range cap(pages) {
-		pages <- new(repository.TxnPage)
+	steps := make(chan step, readAhead)
+	s := source{
+		full: full, spans: make(chan step, readAhead), steps: steps,
+		free: make(chan *repository.TxnPage, readAhead+2),
+	}
+	for range cap(s.free) {
+		s.free <- new(repository.TxnPage)
 	}
 	result := make(chan error, 1)
 	go func() {
-		result <- store.Snapshot(reading, func(reader *repository.AuditReader) error {
-			s := source{reader: reader, full: full, steps: steps, pages: pages}
-			return s.read(reading, w.o)
-		})
+		result <- s.run(reading, store, w.o)
 		close(steps)
 	}()
 	for next := range steps {
@@ -219,7 +265,7 @@ func (w *walker) walk(ctx context.Context, store *repository.Store, full bool) e
 			return err
 		}
 		if next.txns != nil {
-			pages <- next.txns
+			s.free <- next.txns
 		}
 	}
 	err := <-result
@@ -260,6 +306,9 @@ func (w *walker) take(next step) error {
 }
 
 func (w *walker) txns(page *repository.TxnPage) error {
+	if err := page.Decode(); err != nil {
+		return fmt.Errorf("account %s: read transactions: %w", w.account, err)
+	}
 	for i := range page.Rows {
 		row := &page.Rows[i]
 		if err := w.finishCards(func(c *repository.CardRecord) bool { return c.Key < row.CardKey }); err != nil {
@@ -272,7 +321,7 @@ func (w *walker) txns(page *repository.TxnPage) error {
 			})
 			continue
 		}
-		w.current().step(row, page)
+		w.current().step(row)
 	}
 	w.scope.Transactions += int64(len(page.Rows))
 	if w.o.Progress != nil {

@@ -3,9 +3,9 @@ package repository
 import (
 	"context"
 	"database/sql"
-	"errors"
 	"fmt"
 	"math"
+	"slices"
 
 	"github.com/google/uuid"
 
@@ -21,49 +21,6 @@ const (
 	// for each page of cards.
 	auditStrays = 512
 )
-
-// AuditReader reads rows as they are stored, for an audit: in the order of their
-// keys, in pages, and without stopping at a row that no server can have written.
-// It lives as long as its database transaction and is used by one goroutine at a
-// time.
-//
-// Keys of cards are texts, not UUIDs: SQLite takes any text for an id, and a page
-// must go on after it whatever it is.
-type AuditReader struct {
-	store *Store
-	tx    querier
-}
-
-// querier is a database transaction to read in.
-type querier interface {
-	QueryContext(ctx context.Context, text string, args ...any) (*sql.Rows, error)
-}
-
-// Snapshot lets fn read one state of the whole database, however long that takes,
-// while servers go on writing.
-func (s *Store) Snapshot(ctx context.Context, fn func(*AuditReader) error) error {
-	var options *sql.TxOptions // on SQLite a read transaction keeps to the state of its first read
-	if s.dialect.postgres {
-		options = &sql.TxOptions{Isolation: sql.LevelRepeatableRead, ReadOnly: true}
-	}
-	tx, err := s.read.DB.BeginTx(ctx, options)
-	if err != nil {
-		return fmt.Errorf("begin snapshot: %w", classify(err))
-	}
-	defer func() { _ = tx.Rollback() }() // nothing was written, so there is nothing to lose
-	if s.dialect.postgres {
-		// The sums of one busy card may take longer than any statement of a server.
-		const unlimited = "SET LOCAL statement_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0"
-		if _, err := tx.ExecContext(ctx, unlimited); err != nil {
-			return fmt.Errorf("begin snapshot: %w", classify(err))
-		}
-	}
-	return fn(&AuditReader{store: s, tx: tx})
-}
-
-// Audit reads inside a write transaction that has locked something: what its locks
-// protect stays as it is read.
-func (tx *Tx) Audit() *AuditReader { return &AuditReader{store: tx.store, tx: tx.conn} }
 
 // The two statements below span accounts, the only ones of an audit that do. An
 // audit of the whole database has to find out which accounts there are, rows of
@@ -102,9 +59,11 @@ func (a *AuditReader) Size(ctx context.Context, account string) (int64, error) {
 	if account != "" {
 		text = `SELECT sum(CAST(seq AS DOUBLE PRECISION)) FROM cards WHERE account_id = $1`
 	}
-	var size float64 // a forged seq must not overflow a mere estimate
-	err := a.each(ctx, text, 1, func(f *fields) { size = f.float("seq") }, account)
-	return int64(min(size, math.MaxInt64/2)), err
+	text = a.store.dialect.placeholders(text)
+	a.store.watched(text)
+	var size sql.NullFloat64 // a forged seq must not overflow a mere estimate
+	err := a.tx.QueryRowContext(ctx, text, a.store.dialect.prepared([]any{account})...).Scan(&size)
+	return int64(min(size.Float64, math.MaxInt64/2)), classify(err)
 }
 
 // errDisorder stops an audit that would otherwise read the same page for ever:
@@ -149,13 +108,13 @@ type CardRecord struct {
 	Defects []string
 }
 
-const cardRecordText = `SELECT c.id, c.card_id, c.customer_id, c.type, c.created_at, c.amount, c.currency, c.activated,
+const cardRecordFields = `c.id, c.card_id, c.customer_id, c.type, c.created_at, c.amount, c.currency, c.activated,
 	c.activation_id, c.amount_funds, c.amount_drawdown, c.amount_pending, c.amount_reserved, c.open_holds, c.seq, c.digest,
-	c.last_txn_at, c.deleted_at, c.deleted_by, c.deletion_id, c.search_text FROM cards AS c WHERE c.account_id = $1`
+	c.last_txn_at, c.deleted_at, c.deleted_by, c.deletion_id, c.search_text`
 
 const cardRecordColumns = 21
 
-// cardRecord reads a row of cardRecordText. What an audit has no rule for (names,
+// cardRecord reads a row of cardRecordFields. What an audit has no rule for (names,
 // metadata, PINs) is left out.
 func cardRecord(f *fields) CardRecord {
 	var r CardRecord
@@ -181,13 +140,14 @@ func cardRecord(f *fields) CardRecord {
 func (a *AuditReader) Cards(ctx context.Context, account, after string) ([]CardRecord, CardSpan, error) {
 	span := CardSpan{After: after}
 	from, _ := a.span(span)
-	text := cardRecordText + " AND c.id >= $2"
+	operator := ">="
 	if after != "" {
-		text = cardRecordText + " AND c.id > $2"
+		operator = ">"
 	}
-	text += fmt.Sprintf(" ORDER BY c.id LIMIT %d", auditCards)
-	var cards []CardRecord
-	err := a.each(ctx, text, cardRecordColumns, func(f *fields) { cards = append(cards, cardRecord(f)) }, account, from)
+	text := fmt.Sprintf("SELECT %s FROM cards AS c WHERE c.account_id = $1 AND c.id %s $2 ORDER BY c.id LIMIT %d",
+		cardRecordFields, operator, auditCards)
+	cards := make([]CardRecord, 0, auditCards)
+	err := a.page(ctx, text, cardRecordColumns, func(f *fields) { cards = append(cards, cardRecord(f)) }, account, from)
 	if err != nil {
 		return nil, span, fmt.Errorf("read cards: %w", err)
 	}
@@ -205,12 +165,23 @@ func (a *AuditReader) Cards(ctx context.Context, account, after string) ([]CardR
 	return cards, span, nil
 }
 
-// TxnRecord is a transaction as it is stored.
+// TxnRecord is a transaction as it is stored, with the rows it is tied to.
 type TxnRecord struct {
-	Key     string // the id as stored
-	CardKey string // the card object's id as stored
-	Txn     ledger.Transaction
-	Defects []string // the columns whose values no server can have written
+	Key      string // the id as stored
+	CardKey  string // the card object's id as stored
+	Txn      ledger.Transaction
+	Hold     ledger.Hold // of a pending transaction, where HasHold
+	HasHold  bool
+	Token    UsedToken // the one that it names, where HasToken
+	HasToken bool
+	Defects  []string // the columns whose values no server can have written
+}
+
+// UsedToken is what matters of a token that a transaction names.
+type UsedToken struct {
+	Card      uuid.UUID
+	SingleUse bool
+	SpentBy   uuid.UUID // zero when it is unspent
 }
 
 // TxnPosition is a place in the order of an account's transactions: after a seq of
@@ -227,24 +198,69 @@ func (p TxnPosition) before(other TxnPosition) bool {
 	return p.CardKey < other.CardKey || p.CardKey == other.CardKey && p.Seq < other.Seq
 }
 
-// TxnPage is a page of transactions with the rows they are tied to. It may be
-// used again for another page.
+// TxnPage is a page of transactions. It may be used again for another page.
+//
+// It is read in two steps, each of which may have a goroutine of its own:
+// [AuditReader.Transactions] fetches the columns, and Decode makes rows of them.
 type TxnPage struct {
-	Rows   []TxnRecord
-	Holds  map[uuid.UUID]ledger.Hold  // of the pending transactions of the page
-	Tokens map[uuid.UUID]ledger.Token // of the transactions that were made by token
+	Rows  []TxnRecord
+	cells []cell // of all rows, one after the other
+	after TxnPosition
 }
 
-const txnRecordText = `SELECT t.id, t.card_object_id, t.seq, t.type, t.amount, t.currency, t.ref_id, t.parent_id, t.token_id,
-	t.addressed_by, t.amount_given, t.metadata, t.originated_by, t.created_at, t.created_by, t.digest
-	FROM transactions AS t WHERE t.account_id = $1`
+// Last is the position of the page's last transaction. It reports false when the page
+// is empty.
+func (p *TxnPage) Last() (TxnPosition, bool) {
+	if len(p.cells) == 0 {
+		return p.after, false
+	}
+	f := fields{cells: p.cells[len(p.cells)-tiedTxnColumns:]}
+	f.next() // the id
+	key := f.text("card_object_id")
+	return TxnPosition{key, f.number("seq")}, true
+}
 
-const txnRecordColumns = 16
+// Decode fills Rows.
+func (p *TxnPage) Decode() error {
+	p.Rows = p.Rows[:0]
+	last := p.after
+	var f fields
+	for cells := range slices.Chunk(p.cells, tiedTxnColumns) {
+		f.begin(cells)
+		row := p.extended()
+		row.read(&f)
+		row.Defects, f.defects = f.defects, nil
+		row.tie(&f)
+		next := TxnPosition{row.CardKey, row.Txn.Seq}
+		if next.before(last) || next == p.after {
+			return errDisorder
+		}
+		last = next
+	}
+	return nil
+}
 
+const txnFields = `t.id, t.card_object_id, t.seq, t.type, t.amount, t.currency, t.ref_id, t.parent_id, t.token_id,
+	t.addressed_by, t.amount_given, t.metadata, t.originated_by, t.created_at, t.created_by, t.digest`
+
+const txnColumns = 16
+
+const tiedFields = `h.card_object_id, h.amount, h.locked, h.open, k.card_object_id, k.single_use, k.spent_by`
+
+const tiedTxnColumns = txnColumns + 7
+
+// The CASE keeps an engine from looking for the hold of a transaction that has none.
+const txnRecordText = "SELECT " + txnFields + ", " + tiedFields + ` FROM transactions AS t
+	LEFT JOIN holds AS h ON h.account_id = $1 AND h.id = CASE WHEN t.type = 'pending_capture' THEN t.id END
+	LEFT JOIN tokens AS k ON k.account_id = $1 AND k.id = t.token_id
+	WHERE t.account_id = $1 AND (t.card_object_id, t.seq) > ($2, $4) AND t.card_object_id <= $3
+	ORDER BY t.card_object_id, t.seq`
+
+// read reads txnFields.
 func (r *TxnRecord) read(f *fields) {
 	t := &r.Txn
 	r.Key, t.ID = f.key("id")
-	r.CardKey, t.Card = f.key("card_object_id")
+	r.CardKey, t.Card = f.cardKey("card_object_id")
 	t.Seq, t.Type = f.number("seq"), ledger.TxnType(f.text("type"))
 	t.Amount, t.Currency = f.number("amount"), ledger.Currency(f.text("currency"))
 	t.RefID, t.Parent, t.Token = f.text("ref_id"), f.id("parent_id"), f.id("token_id")
@@ -252,74 +268,50 @@ func (r *TxnRecord) read(f *fields) {
 	t.Metadata, t.OriginatedBy = f.text("metadata"), f.text("originated_by")
 	t.CreatedAt, t.CreatedBy = ledger.Micros(f.number("created_at")), f.text("created_by")
 	t.Digest = f.digest("digest")
-	r.Defects = f.defects
 }
 
-// Transactions fills the page with the transactions that come after a position,
+// tie reads tiedFields: the hold and the token of the transaction. A hold with a value that no
+// server can have written is as good as missing; with a token, the reading of all
+// tokens tells.
+func (r *TxnRecord) tie(f *fields) {
+	r.HasHold = !f.null()
+	r.Hold = ledger.Hold{
+		ID: r.Txn.ID, Card: f.id("card_object_id"),
+		Amount: f.number("amount"), Locked: f.number("locked"), Open: f.flag("open"),
+	}
+	r.HasHold = r.HasHold && f.defects == nil
+	r.HasToken = !f.null()
+	r.Token = UsedToken{Card: f.id("card_object_id"), SingleUse: f.flag("single_use"), SpentBy: f.id("spent_by")}
+}
+
+// Transactions fetches into the page the transactions that come after a position,
 // by card and seq, up to a card. The page is empty when there are no more.
 func (a *AuditReader) Transactions(ctx context.Context, account string, after TxnPosition, upto string, page *TxnPage) error {
 	from, to := a.span(CardSpan{After: after.CardKey, Upto: upto})
-	text := fmt.Sprintf("%s AND (t.card_object_id, t.seq) > ($2, $4) AND t.card_object_id <= $3 ORDER BY t.card_object_id, t.seq LIMIT %d",
-		txnRecordText, auditRows)
 	if after.CardKey == "" {
 		after.Seq = math.MinInt64
 	}
-	page.Rows = page.Rows[:0]
-	last, ordered := after, true
-	err := a.each(ctx, text, txnRecordColumns, func(f *fields) {
-		row := extended(&page.Rows)
-		row.read(f)
-		next := TxnPosition{row.CardKey, row.Txn.Seq}
-		ordered = ordered && !next.before(last) && next != after
-		last = next
-	}, account, from, to, after.Seq)
+	page.Rows, page.cells, page.after = page.Rows[:0], page.cells[:0], after
+	err := a.page(ctx, fmt.Sprintf("%s LIMIT %d", txnRecordText, auditRows), tiedTxnColumns,
+		func(f *fields) { page.cells = append(page.cells, f.cells...) }, account, from, to, after.Seq)
 	if err != nil {
 		return fmt.Errorf("read transactions: %w", err)
 	}
-	if !ordered {
+	if last, some := page.Last(); some && (last == after || last.before(after)) {
 		return errDisorder
 	}
-	return a.tie(ctx, account, page)
-}
-
-// extended lengthens a slice by a used element, so that a page is filled without
-// allocation.
-func extended[T any](rows *[]T) *T {
-	if n := len(*rows); n < cap(*rows) {
-		*rows = (*rows)[:n+1]
-	} else {
-		var zero T
-		*rows = append(*rows, zero)
-	}
-	return &(*rows)[len(*rows)-1]
-}
-
-// tie looks up the holds and tokens of a page of transactions.
-func (a *AuditReader) tie(ctx context.Context, account string, page *TxnPage) error {
-	var holds, tokens []uuid.UUID
-	for i := range page.Rows {
-		txn := &page.Rows[i].Txn
-		if txn.Type == ledger.TypePending {
-			holds = append(holds, txn.ID)
-		}
-		if txn.Token != uuid.Nil {
-			tokens = append(tokens, txn.Token)
-		}
-	}
-	var err error
-	if page.Holds, err = a.Holds(ctx, account, holds); err != nil {
-		return err
-	}
-	page.Tokens = make(map[uuid.UUID]ledger.Token, len(tokens))
-	err = a.lookUp(ctx, tokenRecordColumns, "SELECT "+tokenRecordFields+" FROM %s CROSS JOIN tokens AS k WHERE k.account_id = $1 AND k.id = r.id", account, tokens,
-		func(f *fields) {
-			token := tokenRecord(f)
-			page.Tokens[token.Token.ID] = token.Token
-		})
-	if err != nil {
-		return fmt.Errorf("look up tokens: %w", err)
-	}
 	return nil
+}
+
+// extended lengthens the page by a used element, so that it is filled without
+// allocation.
+func (p *TxnPage) extended() *TxnRecord {
+	if n := len(p.Rows); n < cap(p.Rows) {
+		p.Rows = p.Rows[:n+1]
+	} else {
+		p.Rows = append(p.Rows, TxnRecord{})
+	}
+	return &p.Rows[len(p.Rows)-1]
 }
 
 // Holds looks up holds by their ids. Those that there are not are left out.
@@ -436,10 +428,10 @@ type Sums struct {
 func (a *AuditReader) Sums(ctx context.Context, account string, span CardSpan) (map[string]Sums, error) {
 	const columns = 6
 	text := `SELECT t.card_object_id, count(*),
-		CAST(sum(CASE WHEN t.type = 'fund' THEN t.amount ELSE 0 END) AS BIGINT),
-		CAST(sum(CASE WHEN t.type = 'drawdown' THEN t.amount ELSE 0 END) AS BIGINT),
-		CAST(sum(CASE WHEN t.type = 'pending_capture' THEN t.amount
-			WHEN t.type = 'voided' OR t.type = 'drawdown' AND t.parent_id IS NOT NULL THEN -t.amount ELSE 0 END) AS BIGINT),
+		CAST(sum(t.amount) FILTER (WHERE t.type = 'fund') AS BIGINT),
+		CAST(sum(t.amount) FILTER (WHERE t.type = 'drawdown') AS BIGINT),
+		CAST(sum(CASE t.type WHEN 'pending_capture' THEN t.amount ELSE -t.amount END) FILTER (
+			WHERE t.type IN ('pending_capture', 'voided') OR t.type = 'drawdown' AND t.parent_id IS NOT NULL) AS BIGINT),
 		max(t.created_at)
 		FROM transactions AS t WHERE t.account_id = $1 AND ` + span.where("t.card_object_id") + ` GROUP BY t.card_object_id`
 	sums := make(map[string]Sums)
@@ -524,42 +516,4 @@ func (a *AuditReader) SharedRefs(ctx context.Context, account string, span CardS
 		return nil, fmt.Errorf("look for shared refs: %w", err)
 	}
 	return shared, nil
-}
-
-// each shows every row that a statement finds to read. The first argument is the
-// account.
-func (a *AuditReader) each(ctx context.Context, text string, columns int, read func(*fields), args ...any) (err error) {
-	text = a.store.dialect.placeholders(text)
-	if a.store.observe != nil {
-		a.store.observe(text)
-	}
-	rows, err := a.tx.QueryContext(ctx, text, a.store.dialect.prepared(args)...)
-	if err != nil {
-		return classify(err)
-	}
-	defer func() { err = errors.Join(err, classify(rows.Close())) }()
-	f := newFields(columns)
-	for rows.Next() {
-		if err := rows.Scan(f.pointers...); err != nil {
-			return classify(err)
-		}
-		f.at, f.defects = 0, nil
-		read(f)
-	}
-	return classify(rows.Err())
-}
-
-// lookUp shows the rows with the ids of a table argument to read; its place in
-// the text is %s. It must stand on the left of a CROSS JOIN: SQLite then asks for
-// each id, while of a JOIN it may make one search through the whole account.
-func (a *AuditReader) lookUp(ctx context.Context, columns int, text, account string, ids []uuid.UUID, read func(*fields)) error {
-	if len(ids) == 0 {
-		return nil
-	}
-	args, err := a.store.dialect.arguments(account, idTable(ids))
-	if err != nil {
-		return err
-	}
-	text = fmt.Sprintf(text, a.store.dialect.from(idColumns, 2))
-	return a.each(ctx, text, columns, read, args...)
 }

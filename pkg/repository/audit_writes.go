@@ -21,7 +21,8 @@ func (tx *Tx) LockCards(ctx context.Context, account string, locked []uuid.UUID)
 	if err != nil {
 		return nil, err
 	}
-	text := fmt.Sprintf("%s AND c.id %s%s", cardRecordText, d.among(idColumns[0], 2), d.forUpdate("c"))
+	text := fmt.Sprintf("SELECT %s FROM cards AS c WHERE c.account_id = $1 AND c.id %s%s",
+		cardRecordFields, d.among(idColumns[0], 2), d.forUpdate("c"))
 	var cards []CardRecord
 	err = tx.Audit().each(ctx, text, cardRecordColumns, func(f *fields) { cards = append(cards, cardRecord(f)) }, args...)
 	if err != nil {

@@ -2,6 +2,8 @@ package repository
 
 import (
 	"context"
+	"errors"
+	"fmt"
 
 	"github.com/google/uuid"
 	"github.com/uptrace/bun"
@@ -66,21 +68,25 @@ func (s *Store) Tokens(ctx context.Context, account string, card uuid.UUID, now 
 // two calls.
 func (s *Store) Transactions(
 	ctx context.Context, account string, card uuid.UUID, afterSeq int64, limit int,
-) ([]ledger.Transaction, error) {
-	var rows []txnRow
-	err := s.read.NewSelect().Model(&rows).
-		Where("t.account_id = ?", account).Where("t.card_object_id = ?", card).Where("t.seq > ?", afterSeq).
-		Order("t.seq").Limit(int64(limit)).Scan(ctx)
+) (txns []ledger.Transaction, err error) {
+	conn, err := s.read.DB.Conn(ctx)
 	if err != nil {
 		return nil, classify(err)
 	}
-	txns := make([]ledger.Transaction, 0, len(rows))
-	for i := range rows {
-		txn, err := rows[i].txn()
-		if err != nil {
-			return nil, err
+	defer func() { err = errors.Join(err, classify(conn.Close())) }()
+	reader := rowReader{store: s, conn: conn}
+	const text = "SELECT " + txnFields + ` FROM transactions AS t WHERE t.account_id = $1 AND t.card_object_id = $2 AND t.seq > $3 ORDER BY t.seq LIMIT $4`
+	var corrupt error
+	var row TxnRecord
+	txns = make([]ledger.Transaction, 0, limit)
+	err = reader.page(ctx, text, txnColumns, func(f *fields) {
+		if row.read(f); len(f.defects) > 0 {
+			corrupt = fmt.Errorf("transaction %s: %s: %w", row.Key, f.defects[0], ledger.ErrCorrupt)
 		}
-		txns = append(txns, txn)
+		txns = append(txns, row.Txn)
+	}, account, card.String(), afterSeq, int64(limit))
+	if err := errors.Join(err, corrupt); err != nil {
+		return nil, err
 	}
 	return txns, nil
 }

@@ -122,6 +122,7 @@ var beyondAccounts = map[string]string{
 	"Close":        "the connection",
 	"Postgres":     "the engine",
 	"Snapshot":     "each read inside names its account; pkg/audit tries them",
+	"SnapshotPair": "as Snapshot",
 	"Write":        "the batch inside names its account: TestWritesStayInTheirAccount",
 }
 
