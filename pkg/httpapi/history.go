@@ -11,8 +11,15 @@ import (
 	"github.com/kortwallet/kort/pkg/ledger"
 )
 
-// historyChunk is how many transactions are read from the database at once.
-const historyChunk = 1000
+const (
+	// firstHistoryChunk is how many transactions are read before the first byte of an
+	// answer: few, so that it comes soon.
+	firstHistoryChunk = 100
+	// historyChunk is how many are read at once from then on.
+	historyChunk = 1000
+	// historyBufferBytes is how much of an answer is collected before it is sent.
+	historyBufferBytes = 32 << 10
+)
 
 // AidCardsCardidTransactionsTidGet lists a card's transactions.
 func (h *handlers) AidCardsCardidTransactionsTidGet(
@@ -43,6 +50,9 @@ type history struct {
 
 func (l *history) read() error {
 	limit := min(historyChunk, l.card.Seq-l.seq)
+	if l.seq == 0 {
+		limit = min(firstHistoryChunk, limit)
+	}
 	if limit == 0 {
 		l.chunk = nil
 		return nil
@@ -64,7 +74,7 @@ func (l *history) read() error {
 func (l *history) VisitAidCardsCardidTransactionsTidGetResponse(w http.ResponseWriter) error {
 	w.Header().Set("Content-Type", jsonType)
 	w.WriteHeader(http.StatusOK)
-	out := bufio.NewWriter(w)
+	out := bufio.NewWriterSize(w, historyBufferBytes)
 	if err := l.write(out); err != nil {
 		l.h.Log.Error("list of transactions cut off", "cause", err)
 		panic(http.ErrAbortHandler)
@@ -87,6 +97,9 @@ func (l *history) write(out *bufio.Writer) error {
 				return err
 			}
 			separator = ','
+		}
+		if err := out.Flush(); err != nil { // the client has something to read meanwhile
+			return err
 		}
 		if err := l.read(); err != nil {
 			return err
