@@ -10,6 +10,7 @@ SHELL := /bin/bash
 GOLANGCI_LINT := go run -ldflags='-s -w' github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 ACTIONLINT    := go run github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
 OASDIFF       := go run github.com/oasdiff/oasdiff@v1.36.0
+BENCHSTAT     := go run golang.org/x/perf/cmd/benchstat@v0.0.0-20260908200009-22c9c6c9d4da
 
 # One PostgreSQL for all test binaries; says at the end if there was none.
 WITH_POSTGRES := go run ./pkg/pgtest/withpostgres
@@ -20,6 +21,7 @@ RACE_PACKAGES := ./pkg/posting/... ./pkg/repository/... ./pkg/httpapi/... ./pkg/
 # To be set on the command line: make test TESTFLAGS=-v, make run ARGS="--addr :9000".
 TESTFLAGS ?=
 FUZZTIME  ?= 30s
+COUNT     ?= 6
 ARGS      ?=
 
 .PHONY: help
@@ -62,6 +64,15 @@ bench-growth: ## Measure and plot how throughput changes as the data grows (30 G
 	@$(MAKE) --no-print-directory build
 	@exec bin/kort bench --only growth --plot .github/bench-growth.svg $(ARGS)
 
+.PHONY: bench-micro
+bench-micro: ## Run the Go benchmarks COUNT (6) times; compare with the newest release.
+	@$(WITH_POSTGRES) .ci/bench-micro $(COUNT) $(BENCHSTAT)
+
+.PHONY: profile
+profile: ## Profile the server under load: CPU, allocations, mutexes (files in profiles/).
+	@$(MAKE) --no-print-directory build
+	@.ci/profile $(ARGS)
+
 .PHONY: generate
 generate: ## Generate everything that is generated (gen/ from openapi/, and more).
 	@go generate ./...
@@ -99,4 +110,4 @@ check: modules generate-check lint-spec breaking lint test race ## Run everythin
 
 .PHONY: clean
 clean: ## Remove what was built.
-	@rm -rf bin openapi/lint/node_modules
+	@rm -rf bin profiles openapi/lint/node_modules

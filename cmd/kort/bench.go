@@ -50,7 +50,7 @@ func (c *benchCmd) Run(ctx context.Context, term *terminal) (err error) {
 	}
 	options := bench.Options{
 		PostgresURL: c.DatabaseURL.Reveal(), Dir: c.Dir,
-		Server:      bench.Program{Path: program, Args: []string{"bench-server"}, Env: withoutSettings(os.Environ())},
+		Server:      bench.Program{Path: program, Args: c.serverArgs(), Env: withoutSettings(os.Environ())},
 		Connections: c.Connections, Cards: c.Cards, Runs: c.Runs, Duration: c.Duration, Version: describe(info),
 		Accounts: c.Accounts, Parts: parts, ListCards: c.ListCards, HistoryTxns: c.HistoryTxns,
 		OverloadConnections: c.OverloadConnections, GrowthCards: c.GrowthCards, GrowthTxns: c.GrowthTxns,

@@ -39,6 +39,11 @@ func (c *benchServerCmd) Run(ctx context.Context, term *terminal) (err error) {
 		return fmt.Errorf("open the log: %w", err)
 	}
 	defer func() { err = errors.Join(err, sink.Close()) }()
+	profiles, err := c.profiles()
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, profiles.finish()) }()
 	// Writing a line for each request is part of the work that is measured.
 	var log slog.Handler = slog.NewJSONHandler(sink, nil)
 	if !c.Quiet {

@@ -25,6 +25,7 @@ type Bench struct {
 	Runs        int           `name:"runs" default:"3" placeholder:"N" help:"Runs of each workload, after a warm-up; the medians are reported. Default: ${default}."`
 	DatabaseURL Secret        `name:"database-url" env:"KORT_BENCH_DATABASE_URL" placeholder:"URL" help:"PostgreSQL to measure on, whose user may create databases: a new one is made there and dropped afterwards. With a password it belongs in the environment: other users can read a command line. Empty: a PostgreSQL is started from the programs on this machine, and removed afterwards."`
 	Dir         string        `name:"dir" placeholder:"DIR" help:"Directory for the temporary data. Empty: that of the system. Commits cost nothing on a file system in memory."`
+	ProfileDir  string        `name:"profile-dir" type:"path" placeholder:"DIR" help:"Directory to write CPU, allocation and mutex profiles of the server into. They cost a little speed."`
 	JSON        bool          `name:"json" help:"Print the report as JSON, with every single run."`
 }
 
@@ -89,6 +90,8 @@ type BenchServer struct {
 	Accounts int    `name:"accounts" help:"Number of further accounts, with the numbers that follow, to print a token for."`
 	Quiet    bool   `name:"quiet" help:"Do not repeat errors on stderr: under overload each request has one."`
 	Kind     string `name:"kind" default:"kort" enum:"kort,singly,no-ledger,echo" help:"What to serve: the server; one that commits each operation singly; one that commits nothing; a bare Echo handler."`
+
+	ProfileDir string `name:"profile-dir" help:"Directory to write profiles into."`
 }
 
 // addBenchRange notes a number that is out of range. These flags are a choice of the
