@@ -7,6 +7,8 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"os"
+	"runtime/debug"
 	"slices"
 	"time"
 
@@ -54,8 +56,15 @@ func newServer(settings config.Serve, log *slog.Logger) *server {
 	return &server{settings: settings, log: log, failed: make(chan error, 1)}
 }
 
+// gcPercent lets the heap, of which little is in use, grow to three times that before
+// it is cleaned: the usual twice costs a request a fifteenth of its processor time.
+const gcPercent = 200
+
 // startServer starts to serve. After an error everything is closed again.
 func startServer(ctx context.Context, settings config.Serve, log *slog.Logger) (*server, error) {
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(gcPercent)
+	}
 	s := newServer(settings, log)
 	if err := s.start(ctx); err != nil {
 		return nil, err

@@ -5,12 +5,41 @@
 --
 -- expires_month counts months of 30 days; 10000000 is never. dated_id tells whether
 -- the time in the id is that of created_at, give or take five minutes.
-ALTER TABLE cards ADD COLUMN usage TEXT NOT NULL GENERATED ALWAYS AS (CASE
+--
+-- usage is kept by triggers: were it generated like the others, every update of an
+-- amount would write its index, changed or not.
+ALTER TABLE cards ADD COLUMN usage TEXT NOT NULL DEFAULT '';
+--bun:split
+UPDATE cards SET usage = CASE
         WHEN NOT activated THEN 'inactive'
         WHEN amount_funds = 0 THEN 'empty'
         WHEN amount_drawdown = 0 THEN 'unused'
         WHEN amount_funds = amount_drawdown THEN 'used'
-        ELSE 'partially_used' END) VIRTUAL;
+        ELSE 'partially_used' END;
+--bun:split
+CREATE TRIGGER IF NOT EXISTS cards_usage_made AFTER INSERT ON cards BEGIN
+    UPDATE cards SET usage = CASE
+        WHEN NOT new.activated THEN 'inactive'
+        WHEN new.amount_funds = 0 THEN 'empty'
+        WHEN new.amount_drawdown = 0 THEN 'unused'
+        WHEN new.amount_funds = new.amount_drawdown THEN 'used'
+        ELSE 'partially_used' END WHERE rowid = new.rowid;
+END;
+--bun:split
+CREATE TRIGGER IF NOT EXISTS cards_usage_changed AFTER UPDATE OF activated, amount_funds, amount_drawdown ON cards
+WHEN new.usage <> CASE
+        WHEN NOT new.activated THEN 'inactive'
+        WHEN new.amount_funds = 0 THEN 'empty'
+        WHEN new.amount_drawdown = 0 THEN 'unused'
+        WHEN new.amount_funds = new.amount_drawdown THEN 'used'
+        ELSE 'partially_used' END BEGIN
+    UPDATE cards SET usage = CASE
+        WHEN NOT new.activated THEN 'inactive'
+        WHEN new.amount_funds = 0 THEN 'empty'
+        WHEN new.amount_drawdown = 0 THEN 'unused'
+        WHEN new.amount_funds = new.amount_drawdown THEN 'used'
+        ELSE 'partially_used' END WHERE rowid = new.rowid;
+END;
 --bun:split
 ALTER TABLE cards ADD COLUMN expires_month BIGINT NOT NULL GENERATED ALWAYS AS (
         coalesce(expires_at / 2592000000000, 10000000)) VIRTUAL;

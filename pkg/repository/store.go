@@ -149,6 +149,8 @@ func openPostgresPool(config pgx.ConnConfig, conns int) *bun.DB {
 //
 //   - WAL lets readers go on while the writer writes.
 //   - synchronous=FULL makes every commit durable; an ephemeral database has none.
+//   - The write-ahead log grows to 64 MiB before it goes into the database file: a
+//     page that many commits change is then written there once.
 //   - The writer begins with BEGIN IMMEDIATE: a transaction that reads first and
 //     writes later could otherwise fail half-way, because another one wrote between.
 func (s *Store) openSQLite(ctx context.Context, o Options) error {
@@ -169,7 +171,7 @@ func (s *Store) openSQLite(ctx context.Context, o Options) error {
 		fmt.Sprintf("synchronous(%s)", synchronous),
 	}
 	writer := url.Values{"_txlock": {"immediate"}, "_pragma": append(slices.Clone(pragmas), "journal_mode(WAL)",
-		"wal_autocheckpoint(4096)", "cache_size(-16384)")}
+		"wal_autocheckpoint(16384)", "cache_size(-16384)")}
 	reader := url.Values{"_pragma": append(slices.Clone(pragmas), "query_only(1)")}
 	if o.ReadOnly {
 		writer, reader = url.Values{"mode": {"ro"}, "_pragma": pragmas}, url.Values{"mode": {"ro"}, "_pragma": pragmas}

@@ -71,7 +71,7 @@ func (s *Store) writeOnce(ctx context.Context, fn func(*Tx) error) (begun bool, 
 		return true, fmt.Errorf("commit: %w", err)
 	}
 	committed = true
-	s.grown(tx.inserted) //nolint:contextcheck // the look outlives the write
+	s.grown(tx.inserted)
 	return true, nil
 }
 

@@ -30,6 +30,7 @@ var ofAllAccounts = map[string]string{
 	"SELECT min(a) FROM (SELECT min(account_id) AS a FROM cards":           "an audit of everything has to find out which accounts there are",
 	"UPDATE transactions AS t SET available_after = ":                      "a migration fills a new column for all accounts",
 	"INSERT INTO card_search (account_id, id, search_text) SELECT account": "a migration fills a new table for all accounts",
+	"UPDATE cards SET usage = CASE":                                        "a step of the schema fills its new column in all rows",
 	"SELECT sum(CAST(seq AS DOUBLE PRECISION)) FROM cards WHERE $1 = ''":   "an audit of everything has to know how long it will take",
 }
 
