@@ -33,14 +33,20 @@ func (tx *Tx) Audit() *AuditReader {
 // Snapshot lets fn read one state of the whole database, however long that takes,
 // while servers go on writing.
 func (s *Store) Snapshot(ctx context.Context, fn func(*AuditReader) error) (err error) {
-	reader, err := s.auditReader(ctx)
+	var reader *AuditReader
+	err = s.onWorkingConns(ctx, func() (err error) {
+		if reader, err = s.auditReader(ctx); err != nil {
+			return err
+		}
+		if err = reader.begin(ctx, unhurried); err != nil {
+			err = errors.Join(err, reader.close())
+		}
+		return err
+	})
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, reader.close()) }()
-	if err := reader.begin(ctx, unhurried); err != nil {
-		return err
-	}
 	return fn(reader)
 }
 
@@ -51,24 +57,33 @@ func (s *Store) SnapshotPair(ctx context.Context, fn func(pages, rest *AuditRead
 	if s.read.DB.Stats().MaxOpenConnections == 1 { // the second would wait for the first, for ever
 		return errors.New("begin snapshot: two connections for reading are needed")
 	}
-	pages, err := s.auditReader(ctx)
+	var pages, rest *AuditReader
+	err = s.onWorkingConns(ctx, func() (err error) {
+		pages, rest, err = s.beginPair(ctx)
+		return err
+	})
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, pages.close()) }()
-	rest, err := s.auditReader(ctx)
-	if err != nil {
-		return err
+	defer func() { err = errors.Join(err, pages.close(), rest.close()) }()
+	return fn(pages, rest)
+}
+
+func (s *Store) beginPair(ctx context.Context) (pages, rest *AuditReader, err error) {
+	if pages, err = s.auditReader(ctx); err != nil {
+		return nil, nil, err
 	}
-	defer func() { err = errors.Join(err, rest.close()) }()
+	if rest, err = s.auditReader(ctx); err != nil {
+		return nil, nil, errors.Join(err, pages.close())
+	}
 	pair := pairOnSQLite
 	if s.dialect.postgres {
 		pair = pairOnPostgres
 	}
-	if err := pair(ctx, pages, rest); err != nil {
-		return err
+	if err = pair(ctx, pages, rest); err != nil {
+		return nil, nil, errors.Join(err, pages.close(), rest.close())
 	}
-	return fn(pages, rest)
+	return pages, rest, nil
 }
 
 // auditReader takes a connection. Nothing is begun on it yet.

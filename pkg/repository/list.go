@@ -63,7 +63,17 @@ func (s *Store) CustomerCards(ctx context.Context, account, customerID string, p
 
 // list reads a page of the cards that f selects, after a card that once was among
 // those that whole selects.
-func (s *Store) list(ctx context.Context, account string, f Filter, p Page, whole Filter) ([]ledger.Card, uuid.UUID, error) {
+func (s *Store) list(
+	ctx context.Context, account string, f Filter, p Page, whole Filter,
+) (cards []ledger.Card, next uuid.UUID, err error) {
+	err = s.onWorkingConns(ctx, func() (err error) {
+		cards, next, err = s.listOnce(ctx, account, f, p, whole)
+		return err
+	})
+	return cards, next, err
+}
+
+func (s *Store) listOnce(ctx context.Context, account string, f Filter, p Page, whole Filter) ([]ledger.Card, uuid.UUID, error) {
 	l, end, err := s.newListing(ctx, account, f)
 	if err != nil {
 		return nil, uuid.Nil, err

@@ -40,8 +40,8 @@ func (s *Store) card(ctx context.Context, account string, where func(*bun.Select
 	var row cardRow
 	query := s.read.NewSelect().Model(&row).
 		Where("c.account_id = ?", account).Where("c.deleted_at IS NULL").Apply(where)
-	if err := query.Scan(ctx); err != nil {
-		return ledger.Card{}, classify(err)
+	if err := s.onWorkingConns(ctx, func() error { return classify(query.Scan(ctx)) }); err != nil { // overwrites the whole row
+		return ledger.Card{}, err
 	}
 	return row.card()
 }
@@ -49,12 +49,15 @@ func (s *Store) card(ctx context.Context, account string, where func(*bun.Select
 // Tokens lists a card's tokens that have not expired, oldest first.
 func (s *Store) Tokens(ctx context.Context, account string, card uuid.UUID, now ledger.Micros) ([]ledger.Token, error) {
 	var rows []tokenRow
-	err := s.read.NewSelect().Model(&rows).
-		Where("k.account_id = ?", account).Where("k.card_object_id = ?", card).
-		Where("k.expires_at IS NULL OR k.expires_at > ?", int64(now)).
-		Order("k.id").Scan(ctx)
+	err := s.onWorkingConns(ctx, func() error {
+		rows = nil
+		return classify(s.read.NewSelect().Model(&rows).
+			Where("k.account_id = ?", account).Where("k.card_object_id = ?", card).
+			Where("k.expires_at IS NULL OR k.expires_at > ?", int64(now)).
+			Order("k.id").Scan(ctx))
+	})
 	if err != nil {
-		return nil, classify(err)
+		return nil, err
 	}
 	tokens := make([]ledger.Token, 0, len(rows))
 	for i := range rows {
@@ -67,6 +70,16 @@ func (s *Store) Tokens(ctx context.Context, account string, card uuid.UUID, now 
 // the order in which they happened. Nothing stays open in the database between
 // two calls.
 func (s *Store) Transactions(
+	ctx context.Context, account string, card uuid.UUID, afterSeq int64, limit int,
+) (txns []ledger.Transaction, err error) {
+	err = s.onWorkingConns(ctx, func() (err error) {
+		txns, err = s.transactions(ctx, account, card, afterSeq, limit)
+		return err
+	})
+	return txns, err
+}
+
+func (s *Store) transactions(
 	ctx context.Context, account string, card uuid.UUID, afterSeq int64, limit int,
 ) (txns []ledger.Transaction, err error) {
 	conn, err := s.read.DB.Conn(ctx)
@@ -89,4 +102,15 @@ func (s *Store) Transactions(
 		return nil, err
 	}
 	return txns, nil
+}
+
+// onWorkingConns begins to read anew in place of a try on a connection that a restart
+// of the database has cut off: each in the pool may have been.
+func (s *Store) onWorkingConns(ctx context.Context, try func() error) error {
+	for dead := 0; ; dead++ {
+		err := try()
+		if ctx.Err() != nil || !cutOff(err) || dead >= s.read.Stats().MaxOpenConnections {
+			return err
+		}
+	}
 }
