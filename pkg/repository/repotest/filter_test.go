@@ -172,7 +172,11 @@ func TestFiltersAreTheRules(t *testing.T) {
 	repotest.EachDatabase(t, func(t *testing.T, d repotest.Database) {
 		r := rand.New(rand.NewPCG(7, 11)) //nolint:gosec // the cards must be the same each time
 		var cards []ledger.Card
-		for n := range 240 {
+		count := 240
+		if repotest.RaceDetector { // which makes SQLite twenty times slower, and has nothing to find here
+			count = 60
+		}
+		for n := range count {
 			cards = append(cards, randomCard(t, r, n))
 		}
 		saveMoved(t, r, d.Store, cards)
@@ -186,7 +190,7 @@ func comparePairs(t *testing.T, s *repository.Store, cards []ledger.Card) {
 	selective, quick := 0, testing.Short() || repotest.RaceDetector
 	for i, a := range all {
 		for _, b := range all[i:] {
-			if quick && i > 0 && a.name != b.name {
+			if quick && a.name != b.name && (i > 0 || repotest.RaceDetector) {
 				continue
 			}
 			f := repository.Filter{Now: repotest.Now, IncludeDeleted: (i % 2) == 0}

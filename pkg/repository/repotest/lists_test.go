@@ -29,7 +29,11 @@ func TestFilteredPagesJoinUp(t *testing.T) {
 		saveMoved(t, r, d.Store, cards)
 		all := conditions(repotest.Now)
 		eachWay(t, d, func(t *testing.T, s *repository.Store) {
-			for range 60 {
+			rounds := 60
+			if repotest.RaceDetector {
+				rounds = 6
+			}
+			for range rounds {
 				f, chosen := repository.Filter{Now: repotest.Now, IncludeDeleted: r.IntN(2) == 0}, []condition{}
 				for range 1 + r.IntN(3) {
 					c := all[r.IntN(len(all))]
