@@ -43,7 +43,7 @@ test: ## Run all tests; those on PostgreSQL too where it is installed.
 
 .PHONY: race
 race: ## Run the packages with concurrency under the race detector (needs a C compiler).
-	@$(WITH_POSTGRES) env CGO_ENABLED=1 go test -race -timeout 20m $(TESTFLAGS) $(RACE_PACKAGES)
+	@$(WITH_POSTGRES) env CGO_ENABLED=1 go test -race -timeout 45m $(TESTFLAGS) $(RACE_PACKAGES)
 
 .PHONY: fuzz
 fuzz: ## Fuzz every target for FUZZTIME (30s) each.
