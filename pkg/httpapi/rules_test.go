@@ -128,8 +128,11 @@ func valid(o *operation) (r request, body map[string]any) {
 	}
 	if o.takesBody() {
 		schema := o.route.Operation.RequestBody.Value.Content.Get(jsonType).Schema.Value
-		body = exampleOf(schema).(map[string]any)
-		r.body = encode(body)
+		r.body = encode(exampleOf(schema))
+		// A copy of its own: the examples belong to the contract, which operations share.
+		if err := json.Unmarshal([]byte(r.body), &body); err != nil {
+			panic(err)
+		}
 	}
 	return r, body
 }
