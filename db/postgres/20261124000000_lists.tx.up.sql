@@ -54,11 +54,16 @@ CREATE INDEX IF NOT EXISTS transactions_available ON transactions (account_id, a
 --bun:split
 CREATE INDEX IF NOT EXISTS transactions_balance ON transactions (account_id, balance_after, card_object_id) WHERE balance_after IS NOT NULL;
 --bun:split
--- Most cards have few transactions and tokens, and some have very many. Taken for few,
--- they would be read from end to end in search of one ref_id.
-ALTER TABLE transactions ALTER COLUMN card_object_id SET (n_distinct = 100);
+-- Most accounts and cards are small, and some are very large. Taken for small, they
+-- would be read from end to end in search of one row: the planner is told that there is
+-- but one account, and that a card has a good share of all transactions and tokens.
+ALTER TABLE cards ALTER COLUMN account_id SET (n_distinct = 1);
 --bun:split
-ALTER TABLE tokens ALTER COLUMN card_object_id SET (n_distinct = 100);
+ALTER TABLE transactions ALTER COLUMN account_id SET (n_distinct = 1), ALTER COLUMN card_object_id SET (n_distinct = 100);
+--bun:split
+ALTER TABLE holds ALTER COLUMN account_id SET (n_distinct = 1);
+--bun:split
+ALTER TABLE tokens ALTER COLUMN account_id SET (n_distinct = 1), ALTER COLUMN card_object_id SET (n_distinct = 100);
 --bun:split
 -- What searches look into, apart from cards, so that no transaction touches it.
 CREATE TABLE IF NOT EXISTS card_search (

@@ -9,7 +9,7 @@ import (
 
 const (
 	// firstStatistics is after how many new rows PostgreSQL is told to look at its
-	// tables; again at each tenfold of it.
+	// tables; again whenever there are twice as many.
 	firstStatistics = 500
 	// statisticsTimeout bounds one look.
 	statisticsTimeout = time.Minute
@@ -33,7 +33,7 @@ func newStatistics() *statistics {
 	return s
 }
 
-// grown notes inserted rows, and looks when there are ten times as many as the last time.
+// grown notes inserted rows, and looks when there are twice as many as the last time.
 func (s *Store) grown(inserted int64) {
 	after := s.statistics.rows.Add(inserted)
 	if size := step(after); !s.dialect.postgres || after < size || after-inserted >= size {
@@ -49,11 +49,11 @@ func (s *Store) grown(inserted int64) {
 	})
 }
 
-// step is the largest of firstStatistics, its tenfold and so on, that n reaches.
+// step is the largest of firstStatistics, its double and so on, that n reaches.
 func step(n int64) int64 {
 	size := int64(firstStatistics)
-	for n >= 10*size {
-		size *= 10
+	for n >= 2*size {
+		size *= 2
 	}
 	return size
 }
