@@ -20,6 +20,9 @@ const (
 // have a warm-up of their own length.
 const longestWarmUp = 2 * time.Second
 
+// longestRest bounds the pause before a window.
+const longestRest = time.Second
+
 // Options say what to measure. All fields but PostgresURL, Dir, Version and Observe
 // are required; the sizes of parts that are not asked for do not matter.
 type Options struct {
@@ -231,6 +234,9 @@ func (b *benchmark) measure(ctx context.Context, all []series) ([]Result, error)
 				length, phase = b.warmUp(), s.title+", warm-up"
 			}
 			b.tell(phase)
+			if err := b.rest(ctx, length); err != nil {
+				return nil, err
+			}
 			figures, err := s.window(ctx, length, b.watch(phase, length))
 			if err != nil {
 				return nil, fmt.Errorf("%s: %w", s.title, err)
@@ -245,6 +251,18 @@ func (b *benchmark) measure(ctx context.Context, all []series) ([]Result, error)
 		results[i].Median = median(results[i].Runs)
 	}
 	return results, nil
+}
+
+// rest is a pause, in which the machine ends what the window before has left behind: the
+// processes of 64 clients of PostgreSQL keep it busy for half a second after they have
+// hung up.
+func (b *benchmark) rest(ctx context.Context, length time.Duration) error {
+	select {
+	case <-time.After(min(length, longestRest)):
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
 
 // tell reports the start of a phase.

@@ -31,8 +31,9 @@ const (
 	connectTimeout = 10 * time.Second
 	// idleInTxTimeout frees the locks of a server that stopped in the middle.
 	idleInTxTimeout = time.Minute
-	// defaultConns is the size of each pool when none is given.
-	defaultConns = 8
+	// The sizes of the pools when none is given. Those who write share the flush of their
+	// commits, so more of them cost the database less.
+	defaultReadConns, defaultWriteConns = 8, 16
 )
 
 // Options say which database to open, and how.
@@ -116,9 +117,9 @@ func (s *Store) openPostgres(o Options) error {
 			config.RuntimeParams[name] = value
 		}
 	}
-	s.read = openPostgresPool(*config, orDefault(o.ReadConns, defaultConns))
+	s.read = openPostgresPool(*config, orDefault(o.ReadConns, defaultReadConns))
 	byKey := byKeyOnly(config)
-	s.write = openPostgresPool(*byKey, orDefault(o.WriteConns, defaultConns))
+	s.write = openPostgresPool(*byKey, orDefault(o.WriteConns, defaultWriteConns))
 	s.details = newDetailReader(openPostgresPool(*byKey, detailReaders), s.watched)
 	return nil
 }
