@@ -59,7 +59,7 @@ type Server struct {
 	routed map[routeKey]bool
 	// busy is the whole answer to a request that is refused for overload.
 	busy      []byte
-	turnstile turnstile
+	turnstile *turnstile
 	draining  atomic.Bool
 }
 
@@ -68,7 +68,7 @@ func New(c Config) (*Server, error) {
 	if c.Log == nil {
 		c.Log = slog.Default()
 	}
-	s := &Server{c: c, echo: echo.New(), turnstile: newTurnstile()}
+	s := &Server{c: c, echo: echo.New(), turnstile: newTurnstile(c.Overloaded)}
 	s.echo.HideBanner, s.echo.HidePort = true, true
 	s.echo.Binder = binder{}
 	s.echo.HTTPErrorHandler = s.sendError

@@ -7,8 +7,12 @@ import (
 	"sync"
 )
 
-// turnstilePerCore is how many requests a core may be reading, or turning away, at once.
-const turnstilePerCore = 4
+// How many requests may be read, or turned away, at once: some for each core, and when
+// there is too much to do one for every two cores. The others are for what was accepted.
+const (
+	wideTurnstilePerCore  = 4
+	coresPerNarrowedPlace = 2
+)
 
 // turnstile lets only a few connections at once have a request read and, when there is
 // too much to do, turned away. The others wait in line without using a processor: with
@@ -17,9 +21,27 @@ const turnstilePerCore = 4
 //
 // A connection holds its place only while it computes. It leaves when its request is
 // let in, and before it waits for a network.
-type turnstile chan struct{}
+type turnstile struct {
+	wide, narrow chan struct{}
+	overloaded   func() bool // nil for never
+}
 
-func newTurnstile() turnstile { return make(turnstile, turnstilePerCore*runtime.GOMAXPROCS(0)) }
+func newTurnstile(overloaded func() bool) *turnstile {
+	cores := runtime.GOMAXPROCS(0)
+	return &turnstile{
+		wide:       make(chan struct{}, wideTurnstilePerCore*cores),
+		narrow:     make(chan struct{}, max(1, cores/coresPerNarrowedPlace)),
+		overloaded: overloaded,
+	}
+}
+
+// places are those that a request can have now.
+func (t *turnstile) places() chan struct{} {
+	if t.overloaded != nil && t.overloaded() {
+		return t.narrow
+	}
+	return t.wide
+}
 
 // Listener puts the connections of a listener behind the server's turnstile. The
 // http.Server has to have [ConnContext] as well.
@@ -27,7 +49,7 @@ func (s *Server) Listener(l net.Listener) net.Listener { return &turnstileListen
 
 type turnstileListener struct {
 	net.Listener
-	turnstile turnstile
+	turnstile *turnstile
 }
 
 // Accept implements net.Listener.
@@ -43,10 +65,11 @@ func (l *turnstileListener) Accept() (net.Conn, error) {
 // another waits to read.
 type turnstileConn struct {
 	net.Conn
-	turnstile turnstile
+	turnstile *turnstile
 
-	mu            sync.Mutex
-	inside, ended bool
+	mu    sync.Mutex
+	place chan struct{} // that it has one of, or nil
+	ended bool
 }
 
 // Read implements net.Conn. With something to read it waits for a place.
@@ -75,22 +98,23 @@ func (c *turnstileConn) Close() error {
 }
 
 func (c *turnstileConn) enter() {
-	c.turnstile <- struct{}{}
+	place := c.turnstile.places()
+	place <- struct{}{}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.inside || c.ended {
-		<-c.turnstile
+	if c.place != nil || c.ended {
+		<-place
 		return
 	}
-	c.inside = true
+	c.place = place
 }
 
 func (c *turnstileConn) leave() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.inside {
-		c.inside = false
-		<-c.turnstile
+	if c.place != nil {
+		<-c.place
+		c.place = nil
 	}
 }
 

@@ -13,10 +13,12 @@ import (
 	"time"
 )
 
-// newTurnstileServer serves behind a turnstile with so many places.
-func newTurnstileServer(t *testing.T, places int, handler http.HandlerFunc) (addr string, way turnstile) {
+// newTurnstileServer serves behind a turnstile with so many places, and one under
+// overload.
+func newTurnstileServer(t *testing.T, places int, overloaded func() bool, handler http.HandlerFunc) (addr string, way *turnstile) {
 	t.Helper()
-	way = make(turnstile, places)
+	way = newTurnstile(overloaded)
+	way.wide, way.narrow = make(chan struct{}, places), make(chan struct{}, 1)
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -28,12 +30,33 @@ func newTurnstileServer(t *testing.T, places int, handler http.HandlerFunc) (add
 }
 
 // No more requests than there are places are at work at once, until they are let in;
-// all are answered, and all places are free again in the end.
+// all are answered, and all places are free again in the end; also where an overload
+// comes and goes.
 func TestTurnstile(t *testing.T) {
 	t.Parallel()
-	const places, clients, each = 3, 40, 20
+	const wide = 3
+	var turns atomic.Int64
+	for name, row := range map[string]struct {
+		overloaded func() bool
+		places     int64
+	}{
+		"never":      {nil, wide},
+		"idle":       {func() bool { return false }, wide},
+		"overloaded": {func() bool { return true }, 1},
+		"in turns":   {func() bool { return turns.Add(1)%3 == 0 }, wide + 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			turnAway(t, wide, row.places, row.overloaded)
+		})
+	}
+}
+
+func turnAway(t *testing.T, wide int, places int64, overloaded func() bool) {
+	t.Helper()
+	const clients, each = 40, 20
 	var atWork, most, admitted atomic.Int64
-	addr, way := newTurnstileServer(t, places, func(w http.ResponseWriter, r *http.Request) {
+	addr, way := newTurnstileServer(t, wide, overloaded, func(w http.ResponseWriter, r *http.Request) {
 		now := atWork.Add(1)
 		for seen := most.Load(); seen < now && !most.CompareAndSwap(seen, now); seen = most.Load() {
 		}
@@ -84,7 +107,7 @@ func TestTurnstile(t *testing.T) {
 // who does not read an answer, nor one who goes away.
 func TestTurnstileOfThoseWhoDoNotGoOn(t *testing.T) {
 	t.Parallel()
-	addr, way := newTurnstileServer(t, 1, func(w http.ResponseWriter, _ *http.Request) {
+	addr, way := newTurnstileServer(t, 1, nil, func(w http.ResponseWriter, _ *http.Request) {
 		_, _ = w.Write(make([]byte, 8<<20))
 	})
 	dial := func(request string) net.Conn {
@@ -120,11 +143,11 @@ func readAnswer(in *bufio.Reader) (body string, err error) {
 	return string(read), err
 }
 
-func allFree(t *testing.T, way turnstile) {
+func allFree(t *testing.T, way *turnstile) {
 	t.Helper()
-	for end := time.Now().Add(10 * time.Second); len(way) > 0; time.Sleep(time.Millisecond) {
+	for end := time.Now().Add(10 * time.Second); len(way.wide)+len(way.narrow) > 0; time.Sleep(time.Millisecond) {
 		if time.Now().After(end) {
-			t.Fatalf("%d places are still taken", len(way))
+			t.Fatalf("%d places are still taken", len(way.wide)+len(way.narrow))
 		}
 	}
 }
