@@ -97,6 +97,14 @@ func (d dialect) fence() string {
 	return ""
 }
 
+// greatest is the function for the greatest of several values.
+func (d dialect) greatest() string {
+	if d.postgres {
+		return "greatest"
+	}
+	return "max"
+}
+
 // idList is a table with a column of ids.
 func (d dialect) idList(ids []uuid.UUID) (from string, arg any) {
 	if d.postgres {

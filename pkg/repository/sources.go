@@ -296,12 +296,13 @@ func (l *listing) usages(usages []string, months Range, filtered bool) source {
 	return source{
 		ids: func(within span, n int) ([]uuid.UUID, error) {
 			// Where some streams have their share of n ids down to an id, all have n down to
-			// it. Where only few streams are that long, the one that has n by itself counts.
+			// it; and where one stream has n by itself. The newer of the two ids counts: the
+			// streams may begin together, or one after the other.
 			share := (n + sharingStreams - 1) / sharingStreams
 			part := slices.Concat([]any{l.account, within.low, within.top}, moreArgs)
 			text := fmt.Sprintf("%s SELECT c.id FROM streams AS s %s ORDER BY c.id DESC LIMIT ?", pairs, l.dialect.joinEach(cards,
-				fmt.Sprintf("%s%s AND c.id >= coalesce((%s OFFSET ?), (%s), ?)", stream, more, nth, nth)))
-			return l.query(text, slices.Concat(args, part, part, []any{share - 1, sharingStreams - 1}, part, []any{n - 1, within.low, n})...)
+				fmt.Sprintf("%s%s AND c.id >= %s(coalesce((%s OFFSET ?), ?), coalesce((%s), ?))", stream, more, l.dialect.greatest(), nth, nth)))
+			return l.query(text, slices.Concat(args, part, part, []any{share - 1, sharingStreams - 1, within.low}, part, []any{n - 1, within.low, n})...)
 		},
 		size: func(within span, most int) (int, error) {
 			text := fmt.Sprintf("%s SELECT c.id FROM streams AS s %s", pairs, l.dialect.joinEach(cards, stream))
