@@ -75,7 +75,7 @@ type listing struct {
 
 // listSettings keep PostgreSQL to the ways of this package, which all go along an
 // index, and bound each statement.
-const listSettings = `SET LOCAL statement_timeout = %d; SET LOCAL jit = off; SET LOCAL random_page_cost = 1.1;
+const listSettings = `SET LOCAL statement_timeout = %d; SET LOCAL jit = off; SET LOCAL max_parallel_workers_per_gather = 0; SET LOCAL random_page_cost = 1.1;
 	SET LOCAL enable_seqscan = off; SET LOCAL enable_sort = off; SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off`
 
 // newListing opens a listing, which the caller ends.
