@@ -50,7 +50,7 @@ fuzz: ## Fuzz every target for FUZZTIME (30s) each.
 	@.ci/fuzz $(FUZZTIME)
 
 .PHONY: bench
-bench: ## Measure every speed target on this machine (about 12 minutes).
+bench: ## Measure every speed target on this machine (about 20 minutes).
 	@$(MAKE) --no-print-directory build
 	@exec bin/kort bench $(ARGS)
 

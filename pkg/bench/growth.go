@@ -119,6 +119,9 @@ func (b *benchmark) withServers(ctx context.Context, filled []filledDatabase, lo
 			return err
 		}
 		defer func() { err = errors.Join(err, l.close()) }()
+		if err := l.greet(ctx); err != nil { // else it would be cut off before its turn
+			return err
+		}
 		err = b.withServers(ctx, filled[1:], append(loads, l), use)
 		acknowledged = l.acknowledged()
 		return err
