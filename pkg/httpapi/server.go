@@ -154,6 +154,7 @@ func (s *Server) health(c echo.Context) error {
 // ready tells whether requests can be served: the database answers, and there are
 // keys to verify tokens with.
 func (s *Server) ready(c echo.Context) error {
+	letIn(c.Request().Context()) // it may have to wait for the database
 	ctx, cancel := context.WithTimeout(c.Request().Context(), readyTimeout)
 	defer cancel()
 	switch {

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -131,6 +132,21 @@ func TestTurnstileOfThoseWhoDoNotGoOn(t *testing.T) {
 		t.Fatalf("one who goes on gets %d bytes: %v", len(answer), err)
 	}
 	allFree(t, way)
+}
+
+// Whoever asks whether the server is ready waits for the database, and holds nobody up.
+func TestReadinessHoldsNoPlace(t *testing.T) {
+	t.Parallel()
+	s, err := New(Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Drain() // so that it does not ask for a store
+	conn := &turnstileConn{turnstile: s.turnstile}
+	conn.enter()
+	ctx := ConnContext(t.Context(), conn)
+	s.ServeHTTP(httptest.NewRecorder(), httptest.NewRequestWithContext(ctx, http.MethodGet, "/readyz", http.NoBody))
+	allFree(t, s.turnstile)
 }
 
 func readAnswer(in *bufio.Reader) (body string, err error) {
