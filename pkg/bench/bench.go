@@ -253,9 +253,9 @@ func (b *benchmark) measure(ctx context.Context, all []series) ([]Result, error)
 	return results, nil
 }
 
-// rest is a pause, in which the machine ends what the window before has left behind: the
-// processes of 64 clients of PostgreSQL keep it busy for half a second after they have
-// hung up.
+// rest is a pause, in which the machine ends what the window before has left behind. Right
+// after 64 clients of pgbench have hung up, the first requests of the next window take up
+// to half a second, reads as well.
 func (b *benchmark) rest(ctx context.Context, length time.Duration) error {
 	select {
 	case <-time.After(min(length, longestRest)):

@@ -1,6 +1,7 @@
 package bench
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -9,7 +10,6 @@ import (
 	"os/exec"
 	"slices"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/kortwallet/kort/pkg/config"
@@ -93,16 +93,45 @@ func (p Program) verify(ctx context.Context, db *database) (elapsed time.Duratio
 	if db.url != "" {
 		command.Env = append(command.Env, config.EnvOf("database-url")+"="+db.url)
 	}
+	var said bytes.Buffer
+	command.Stdout, command.Stderr = &said, &said
 	start := time.Now()
-	said, err := command.CombinedOutput()
-	elapsed = time.Since(start)
-	if err != nil {
-		return 0, 0, errors.Join(fmt.Errorf("verify: %w: %s", err, strings.TrimSpace(string(said))), ctx.Err())
+	if err := command.Start(); err != nil {
+		return 0, 0, fmt.Errorf("verify: %w", err)
 	}
-	if used, ok := command.ProcessState.SysUsage().(*syscall.Rusage); ok {
-		peakBytes = used.Maxrss * maxrssUnit
+	peak := watchPeak(command.Process.Pid)
+	err = command.Wait()
+	elapsed, peakBytes = time.Since(start), peak()
+	if err != nil {
+		return 0, 0, errors.Join(fmt.Errorf("verify: %w: %s", err, strings.TrimSpace(said.String())), ctx.Err())
 	}
 	return elapsed, peakBytes, nil
+}
+
+// watchPeak looks at the most memory that was resident in a process until it is asked
+// for it. What the operating system says about an ended child will not do: it counts the
+// memory of the parent, from which the child has split off.
+func watchPeak(pid int) (peak func() int64) {
+	const interval = 20 * time.Millisecond
+	stop, last := make(chan struct{}), make(chan int64)
+	go func() {
+		var most int64
+		for {
+			if u, err := usageOf(pid); err == nil { // there is none once it has ended
+				most = max(most, u.peakBytes)
+			}
+			select {
+			case <-time.After(interval):
+			case <-stop:
+				last <- most
+				return
+			}
+		}
+	}()
+	return func() int64 {
+		close(stop)
+		return <-last
+	}
 }
 
 // resetPeak makes the most memory that was resident be counted anew, and returns what
