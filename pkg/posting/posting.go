@@ -32,8 +32,8 @@ const (
 	// whoever waits longer does better to hear that the server is busy.
 	DefaultMaxQueue = 1024
 	// DefaultCommitters is how many batches PostgreSQL works on at once. They are of
-	// different accounts and share its flushes: with a thousand accounts 16 committers
-	// cost it a fifth less than 4. An account has one, however many there are.
+	// different accounts, and an account has one, however many there are. With a thousand
+	// accounts 16 got 8 and 36 % more done than 4, in two pairs of runs.
 	DefaultCommitters = 16
 )
 

@@ -143,7 +143,7 @@ func notByKey(t *testing.T, s *Store, text string) (problems []string) {
 	roots[0].Plan.walk(func(n planNode) {
 		column := key[n.Index]
 		scans := n.Relation != "" && n.Type != "ModifyTable"
-		if scans && (column == "" || !regexp.MustCompile(`\(`+`\(?(\w+\.)?`+column+`\b`).MatchString(n.Condition)) {
+		if scans && (column == "" || !regexp.MustCompile(`\(\(?(\w+\.)?`+column+`\b`).MatchString(n.Condition)) {
 			problems = append(problems, fmt.Sprintf("%s of %s by %q with %s", n.Type, n.Relation, n.Index, n.Condition))
 		}
 	})

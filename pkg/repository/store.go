@@ -31,8 +31,7 @@ const (
 	connectTimeout = 10 * time.Second
 	// idleInTxTimeout frees the locks of a server that stopped in the middle.
 	idleInTxTimeout = time.Minute
-	// The sizes of the pools when none is given. Those who write share the flush of their
-	// commits, so more of them cost the database less.
+	// The sizes of the pools when none is given; a committer needs a connection to write.
 	defaultReadConns, defaultWriteConns = 8, 16
 )
 
