@@ -41,6 +41,7 @@ func TestSQLiteSettings(t *testing.T) {
 			}
 			checkPragmas(t, s.write.DB, common, map[string]string{"query_only": "0"})
 			checkPragmas(t, s.read.DB, common, map[string]string{"query_only": "1"})
+			checkPragmas(t, s.checkpoints.pool.DB, common)
 		})
 	}
 }

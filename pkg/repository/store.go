@@ -67,7 +67,9 @@ type Store struct {
 	statistics *statistics
 	// prepared belongs to SQLite's one connection that writes.
 	prepared *prepared
-	observe  func(string)
+	// checkpoints are SQLite's; nil elsewhere, and where nothing is written.
+	checkpoints *checkpoints
+	observe     func(string)
 }
 
 // Open connects to a database. It does not migrate it.
@@ -149,8 +151,8 @@ func openPostgresPool(config pgx.ConnConfig, conns int) *bun.DB {
 //
 //   - WAL lets readers go on while the writer writes.
 //   - synchronous=FULL makes every commit durable; an ephemeral database has none.
-//   - The write-ahead log grows to 64 MiB before it goes into the database file: a
-//     page that many commits change is then written there once.
+//   - The write-ahead log grows to 64 MiB at most before it goes into the database
+//     file, usually beside the writer: see [checkpoints].
 //   - The writer begins with BEGIN IMMEDIATE: a transaction that reads first and
 //     writes later could otherwise fail half-way, because another one wrote between.
 func (s *Store) openSQLite(ctx context.Context, o Options) error {
@@ -171,7 +173,7 @@ func (s *Store) openSQLite(ctx context.Context, o Options) error {
 		fmt.Sprintf("synchronous(%s)", synchronous),
 	}
 	writer := url.Values{"_txlock": {"immediate"}, "_pragma": append(slices.Clone(pragmas), "journal_mode(WAL)",
-		"wal_autocheckpoint(16384)", "cache_size(-16384)")}
+		fmt.Sprintf("wal_autocheckpoint(%d)", checkpointAtLatest), "cache_size(-16384)")}
 	reader := url.Values{"_pragma": append(slices.Clone(pragmas), "query_only(1)")}
 	if o.ReadOnly {
 		writer, reader = url.Values{"mode": {"ro"}, "_pragma": pragmas}, url.Values{"mode": {"ro"}, "_pragma": pragmas}
@@ -182,7 +184,13 @@ func (s *Store) openSQLite(ctx context.Context, o Options) error {
 	if err := s.write.PingContext(ctx); err != nil { // creates the file before a reader asks for it
 		return errors.Join(fmt.Errorf("open %s: %w", o.SQLitePath, classify(err)), s.write.Close())
 	}
-	s.read, err = openPool(path, reader, orDefault(o.ReadConns, runtime.GOMAXPROCS(0)*2))
+	if s.read, err = openPool(path, reader, orDefault(o.ReadConns, runtime.GOMAXPROCS(0)*2)); err != nil || o.ReadOnly {
+		return err
+	}
+	beside, err := openPool(path, url.Values{"_pragma": pragmas}, 1)
+	if err == nil {
+		s.checkpoints = newCheckpoints(beside)
+	}
 	return err
 }
 
@@ -207,7 +215,7 @@ func (s *Store) Ping(ctx context.Context) error { return classify(s.read.PingCon
 // Close releases the connections.
 func (s *Store) Close() error {
 	s.statistics.stop()
-	err := errors.Join(s.prepared.release(), s.read.Close(), s.write.Close())
+	err := errors.Join(s.checkpoints.stop(), s.prepared.release(), s.read.Close(), s.write.Close())
 	if s.details != nil {
 		err = errors.Join(err, s.details.pool.Close())
 	}

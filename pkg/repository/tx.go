@@ -52,6 +52,7 @@ func (s *Store) writeOnce(ctx context.Context, fn func(*Tx) error) (begun bool, 
 	if !s.dialect.postgres {
 		s.prepared.mu.Lock()
 		defer s.prepared.mu.Unlock() // after the rollback below, which may need them
+		s.checkpoints.finish(ctx, conn)
 	}
 	committed := false
 	defer func() {
@@ -72,6 +73,7 @@ func (s *Store) writeOnce(ctx context.Context, fn func(*Tx) error) (begun bool, 
 	}
 	committed = true
 	s.grown(tx.inserted)
+	s.checkpoints.committed()
 	return true, nil
 }
 
