@@ -27,6 +27,7 @@ import (
 	"github.com/kortwallet/kort/pkg/auth"
 	"github.com/kortwallet/kort/pkg/config"
 	"github.com/kortwallet/kort/pkg/posting"
+	"github.com/kortwallet/kort/pkg/proof"
 )
 
 // Exit codes.
@@ -44,6 +45,7 @@ type commands struct {
 	Verify  verifyCmd  `cmd:"" help:"Check every balance against the history of its card."`
 	Rebuild rebuildCmd `cmd:"" help:"Work out balances from the history again, and correct them on request."`
 	Bench   benchCmd   `cmd:"" help:"Measure requests per second and latencies on this machine."`
+	Proof   proofCmd   `cmd:"" help:"Attack servers of this program and check that nothing is lost."`
 	DataKey dataKeyCmd `cmd:"" help:"Look after the key under which tokens and PINs are stored."`
 	Version versionCmd `cmd:"" help:"Print the version."`
 
@@ -117,6 +119,7 @@ func newParser(all *commands, term *terminal, exit func(int)) (*kong.Kong, error
 			"max_queue":  fmt.Sprint(posting.DefaultMaxQueue),
 			"max_batch":  fmt.Sprint(posting.DefaultMaxBatch),
 			"committers": fmt.Sprint(posting.DefaultCommitters),
+			"attacks":    proof.ItemList(),
 		},
 	)
 }
