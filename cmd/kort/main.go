@@ -27,7 +27,6 @@ import (
 	"github.com/kortwallet/kort/pkg/auth"
 	"github.com/kortwallet/kort/pkg/config"
 	"github.com/kortwallet/kort/pkg/posting"
-	"github.com/kortwallet/kort/pkg/proof"
 )
 
 // Exit codes.
@@ -119,7 +118,7 @@ func newParser(all *commands, term *terminal, exit func(int)) (*kong.Kong, error
 			"max_queue":  fmt.Sprint(posting.DefaultMaxQueue),
 			"max_batch":  fmt.Sprint(posting.DefaultMaxBatch),
 			"committers": fmt.Sprint(posting.DefaultCommitters),
-			"attacks":    proof.ItemList(),
+			"attacks":    attackList(),
 		},
 	)
 }

@@ -24,6 +24,9 @@ func (proofCmd) Help() string {
 Exit code 1 when anything is found. The printed seed draws the same faults again; their timing it cannot repeat.`
 }
 
+// attackList names all attacks.
+func attackList() string { return proof.ItemList() }
+
 // Run attacks and prints the report on stdout.
 func (c *proofCmd) Run(ctx context.Context, term *terminal) error {
 	program, err := os.Executable()

@@ -76,6 +76,12 @@ var table = map[string]rule{
 		foreign: []string{uuidModule, bun, pgx, sqlite},
 	},
 
+	// The proof attacks servers from outside and looks at nothing but their answers.
+	"pkg/proof": {
+		ours:    []string{"pkg/auth", "pkg/cardcode", "pkg/config", "pkg/pgtest"},
+		foreign: []string{pgx},
+	},
+
 	"pkg/ledgertest": {ours: []string{"pkg/ledger"}, foreign: []string{uuidModule, "pgregory.net/rapid"}},
 
 	"pkg/strictjson":          {},
@@ -87,7 +93,7 @@ var table = map[string]rule{
 }
 
 // forTests are the packages that serve tests and benchmarks only.
-var forTests = []string{"pkg/bench", "pkg/pgtest", "pkg/ledgertest", "pkg/repository/repotest", "pkg/house"}
+var forTests = []string{"pkg/bench", "pkg/proof", "pkg/pgtest", "pkg/ledgertest", "pkg/repository/repotest", "pkg/house"}
 
 func TestImports(t *testing.T) {
 	t.Parallel()
@@ -199,11 +205,12 @@ func (s source) mayImport(imported string, row rule) bool {
 	return isStandard(imported) || allows(row.foreign, imported)
 }
 
-// isServer reports whether the file belongs to a command other than the benchmark,
-// which starts servers as the tests do. Only the row of the command allows it
+// isServer reports whether the file belongs to a command other than the benchmark and
+// the proof, which start servers as the tests do. Only the row of the command allows it
 // everything; other packages list what they may have.
 func (s source) isServer() bool {
-	return within(s.path, "cmd") && !s.isTest() && !strings.HasPrefix(path.Base(s.path), "bench")
+	return within(s.path, "cmd") && !s.isTest() &&
+		!strings.HasPrefix(path.Base(s.path), "bench") && !strings.HasPrefix(path.Base(s.path), "proof")
 }
 
 func allows(list []string, imported string) bool {

@@ -32,13 +32,13 @@ type load struct {
 	*trial
 	journal
 	url, token string
-	stop chan struct{}
-	busy sync.WaitGroup
-	err  error // the first
-	once sync.Once
-	sent int64 // requests
-	lost int64 // times without an answer
-	held int64 // times with 503
+	stop       chan struct{}
+	busy       sync.WaitGroup
+	err        error // the first
+	once       sync.Once
+	sent       int64 // requests
+	lost       int64 // times without an answer
+	held       int64 // times with 503
 }
 
 // newLoad creates the cards on a server that nothing disturbs yet. Through url the
@@ -216,7 +216,9 @@ func (w *worker) pursue(ctx context.Context, i *intent) error {
 			w.settle(i, abandoned, answer{})
 			return nil
 		}
-		time.Sleep(time.Duration(5+w.random.IntN(45)) * time.Millisecond)
+		if err := pause(ctx, time.Duration(5+w.random.IntN(45))*time.Millisecond); err != nil {
+			return err
+		}
 	}
 }
 
@@ -246,4 +248,18 @@ func (w *worker) judge(i *intent, got answer) {
 		w.violate("%s of %s was answered with %d %s", i.path, i.ref, got.status, got.body)
 		w.settle(i, refused, got)
 	}
+}
+
+// under disturbs the load until the share of the attack is over, and then checks.
+func (l *load) under(ctx context.Context, s *site, direct string, disturb func(context.Context) error) error {
+	until := time.Now().Add(l.share)
+	l.begin(ctx)
+	var err error
+	for err == nil && time.Now().Before(until) {
+		err = disturb(ctx)
+	}
+	if err := errors.Join(err, l.end()); err != nil {
+		return err
+	}
+	return l.check(ctx, s, direct)
 }

@@ -63,6 +63,16 @@ type attack struct {
 	run    func(*trial, context.Context) error
 }
 
+// attacks are all there are.
+func attacks() []attack {
+	return []attack{
+		{ItemCrash, SQLite, "the server is killed", 4, (*trial).crashServer},
+		{ItemCrash, Postgres, "the server is killed", 4, (*trial).crashServer},
+		{ItemNetwork, SQLite, "between clients and server", 3, (*trial).clientNetwork},
+		{ItemNetwork, Postgres, "between server and database", 3, (*trial).databaseNetwork},
+	}
+}
+
 // Items are all kinds of attacks, in the order of the report.
 func Items() []Item {
 	var all []Item
@@ -165,4 +175,14 @@ func (t *trial) note(format string, args ...any) {
 // between draws a time.
 func (t *trial) between(least, most time.Duration) time.Duration {
 	return least + time.Duration(t.random.Int64N(int64(most-least)))
+}
+
+// pause waits.
+func pause(ctx context.Context, d time.Duration) error {
+	select {
+	case <-time.After(d):
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }

@@ -30,12 +30,14 @@ type server struct {
 	flags   []string
 	wrap    []string // the command line before the program, where there is one
 	command *exec.Cmd
-	ended   chan error
+	// ended is closed when the process has ended, and then how tells how.
+	ended chan struct{}
+	how   error
 }
 
 // newServer prepares a server at an address of its own.
-func (s *site) newServer(flags ...string) (*server, error) {
-	addr, err := freeAddress()
+func (s *site) newServer(ctx context.Context, flags ...string) (*server, error) {
+	addr, err := freeAddress(ctx)
 	return &server{site: s, addr: addr, flags: flags}, err
 }
 
@@ -61,9 +63,11 @@ func (s *server) launch() (err error) {
 	if err := s.command.Start(); err != nil {
 		return fmt.Errorf("start the server: %w", err)
 	}
-	ended := make(chan error, 1)
-	go func(command *exec.Cmd) { ended <- command.Wait() }(s.command)
-	s.ended = ended
+	s.ended = make(chan struct{})
+	go func(command *exec.Cmd, ended chan struct{}) {
+		s.how = command.Wait()
+		close(ended)
+	}(s.command, s.ended)
 	return nil
 }
 
@@ -84,9 +88,8 @@ func (s *server) awaitReady(ctx context.Context) error {
 			return nil
 		}
 		select {
-		case err := <-s.ended:
-			s.ended <- err // for kill
-			return fmt.Errorf("the server ended by itself: %w\n%s", errors.Join(err, errEnded), s.complaint())
+		case <-s.ended:
+			return fmt.Errorf("the server ended: %w\n%s", errors.Join(s.how, errEnded), s.complaint())
 		case <-ctx.Done():
 			return fmt.Errorf("wait for the server: %w\n%s", ctx.Err(), s.complaint())
 		case <-time.After(askAgain):
@@ -136,10 +139,10 @@ func (s *server) stop() error {
 		return errors.Join(fmt.Errorf("stop the server: %w", err), s.kill())
 	}
 	select {
-	case err := <-s.ended:
+	case <-s.ended:
 		s.command = nil
-		if err != nil {
-			return fmt.Errorf("the server did not end well: %w\n%s", err, s.complaint())
+		if s.how != nil {
+			return fmt.Errorf("the server did not end well: %w\n%s", s.how, s.complaint())
 		}
 		return nil
 	case <-time.After(stopTimeout):

@@ -14,6 +14,7 @@ import (
 	"github.com/kortwallet/kort/pkg/auth"
 	"github.com/kortwallet/kort/pkg/cardcode"
 	"github.com/kortwallet/kort/pkg/config"
+	"github.com/kortwallet/kort/pkg/pgtest"
 )
 
 // What the servers of a site and the tokens for them agree on.
@@ -32,6 +33,39 @@ type site struct {
 	// databaseURL is that of PostgreSQL; empty for SQLite.
 	databaseURL string
 	key         *auth.LocalKey
+}
+
+// withSite makes an empty site for something, with a PostgreSQL of its own where that is
+// attacked, and removes it afterwards.
+func (t *trial) withSite(ctx context.Context, use func(*site) error) (err error) {
+	databaseURL := ""
+	if t.engine == Postgres {
+		address, stop, err := pgtest.Start(ctx, t.Dir, true)
+		if err != nil {
+			return fmt.Errorf("start a PostgreSQL: %w", err)
+		}
+		defer func() { err = errors.Join(err, stop()) }()
+		databaseURL = address
+	}
+	s, err := t.newSite(databaseURL)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, s.remove()) }()
+	return use(s)
+}
+
+// withServer starts a server for something, and stops what is there in the end.
+func (t *trial) withServer(ctx context.Context, s *site, use func(*server) error, flags ...string) (err error) {
+	server, err := s.newServer(ctx, flags...)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, server.stop()) }()
+	if err := server.start(ctx); err != nil {
+		return err
+	}
+	return use(server)
 }
 
 // newSite makes an empty one. The database of PostgreSQL exists already.
@@ -94,8 +128,8 @@ func (s *site) run(ctx context.Context, args ...string) (said string, err error)
 }
 
 // freeAddress is one that nothing listens on.
-func freeAddress() (string, error) {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+func freeAddress(ctx context.Context) (string, error) {
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {
 		return "", fmt.Errorf("find a free port: %w", err)
 	}

@@ -35,8 +35,9 @@ type checkpoints struct {
 	cancel  context.CancelFunc
 }
 
-func newCheckpoints(pool *bun.DB) *checkpoints {
-	ctx, cancel := context.WithCancel(context.Background())
+// newCheckpoints begins; the end of the context is none of theirs.
+func newCheckpoints(ctx context.Context, pool *bun.DB) *checkpoints {
+	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	c := &checkpoints{pool: pool, look: make(chan struct{}, 1), cancel: cancel}
 	c.running.Go(func() {
 		for {

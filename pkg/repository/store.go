@@ -189,7 +189,7 @@ func (s *Store) openSQLite(ctx context.Context, o Options) error {
 	}
 	beside, err := openPool(path, url.Values{"_pragma": pragmas}, 1)
 	if err == nil {
-		s.checkpoints = newCheckpoints(beside)
+		s.checkpoints = newCheckpoints(ctx, beside)
 	}
 	return err
 }
