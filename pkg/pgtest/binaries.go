@@ -118,9 +118,9 @@ func Program(ctx context.Context, name string) (string, error) {
 		return "", err
 	}
 	if err == nil {
-		path := filepath.Join(dir, name)
-		if _, err := os.Stat(path); err == nil {
-			return path, nil
+		path, err := beside(dir, name)
+		if err == nil || !errors.Is(err, os.ErrNotExist) {
+			return path, err
 		}
 	}
 	path, err := exec.LookPath(name)
@@ -128,4 +128,20 @@ func Program(ctx context.Context, name string) (string, error) {
 		return "", fmt.Errorf("%s not found beside the PostgreSQL server or on the PATH: %w", name, err)
 	}
 	return path, nil
+}
+
+// beside finds a program in the directory of a server, or in the one that the server
+// there is a link to. The error is os.ErrNotExist where neither has it.
+func beside(dir, name string) (string, error) {
+	path := filepath.Join(dir, name)
+	if _, err := os.Stat(path); !errors.Is(err, os.ErrNotExist) {
+		return path, err
+	}
+	initdb, err := filepath.EvalSymlinks(filepath.Join(dir, "initdb"))
+	if err != nil {
+		return "", err
+	}
+	path = filepath.Join(filepath.Dir(initdb), name)
+	_, err = os.Stat(path)
+	return path, err
 }

@@ -74,7 +74,7 @@ func startFrom(ctx context.Context, bin, dir string, durable bool) (*server, err
 	// The server lives on after the start is over, so the context must not end it.
 	watch := exec.CommandContext(context.WithoutCancel(ctx), "/bin/sh", "-c", watchScript, "kort-postgres", bin, root, configuration(root, durable), mode)
 	watch.Dir = "/" // ours may be closed to the server's user
-	watch.Env = []string{"PATH=" + os.Getenv("PATH"), "LC_ALL=C"}
+	watch.Env = serverEnvironment()
 	watch.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Credential: credential}
 	stop, err := launch(ctx, watch)
 	if err != nil {
@@ -84,6 +84,9 @@ func startFrom(ctx context.Context, bin, dir string, durable bool) (*server, err
 		return errors.Join(stop(), os.RemoveAll(root))
 	})}, nil
 }
+
+// serverEnvironment leaves out ours: its PG* variables would have their say.
+func serverEnvironment() []string { return []string{"PATH=" + os.Getenv("PATH"), "LC_ALL=C"} }
 
 // makeServerDir creates the directory that holds data, log and socket. Its mode
 // 0700 is what protects the server, which trusts whoever reaches the socket.
