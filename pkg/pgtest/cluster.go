@@ -13,7 +13,6 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
-	"testing"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -29,16 +28,28 @@ const (
 //go:embed keep.sh
 var keepScript string
 
+// Owner is whom a cluster belongs to: a test, or a program that can fail and clean up
+// in the same ways. Fatal, Fatalf and Skip do not return.
+type Owner interface {
+	Helper()
+	Context() context.Context
+	Cleanup(release func())
+	Errorf(format string, args ...any)
+	Fatal(args ...any)
+	Fatalf(format string, args ...any)
+	Skip(args ...any)
+}
+
 // Cluster is a PostgreSQL whose data directory is in the hands of a test: it can be
 // crashed and started again, copied while it runs, be made to follow another, be
 // restored to a moment of the past, and be promoted. Its settings are those of a newly
 // installed server, so that what it has acknowledged is on the disk.
 //
-// A cluster belongs to one test and is used by one goroutine at a time. What does not
+// A cluster has one owner and is used by one goroutine at a time. What does not
 // work fails the test. Server and directory go away with the test, or with its
 // process, however that ends.
 type Cluster struct {
-	t          testing.TB
+	t          Owner
 	dir        string // holds data, log and socket
 	credential *syscall.Credential
 }
@@ -47,7 +58,7 @@ type Cluster struct {
 // postgresql.conf. Where no PostgreSQL is installed the test is skipped, or fails if
 // [EnvPolicy] or CI says that it must not be; [EnvURL] does not help here, as a server
 // elsewhere cannot be crashed.
-func NewCluster(t testing.TB, settings ...string) *Cluster {
+func NewCluster(t Owner, settings ...string) *Cluster {
 	t.Helper()
 	c := emptyCluster(t)
 	c.Run("initdb", "-D", c.data(), "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync")
@@ -57,7 +68,7 @@ func NewCluster(t testing.TB, settings ...string) *Cluster {
 }
 
 // emptyCluster makes the directory of a cluster, and sees to it that it goes.
-func emptyCluster(t testing.TB) *Cluster {
+func emptyCluster(t Owner) *Cluster {
 	t.Helper()
 	bin, err := installed(t.Context(), os.Getenv)
 	if errors.Is(err, ErrLeftOut) {
@@ -249,7 +260,7 @@ type process struct {
 func (p process) is(other process) bool { return p.id == other.id }
 
 // running lists the processes that are wanted and have not ended.
-func running(t testing.TB, wanted func(process) bool) []process {
+func running(t Owner, wanted func(process) bool) []process {
 	t.Helper()
 	printed, err := exec.CommandContext(t.Context(), "ps", "-A", "-o", "pid=", "-o", "ppid=", "-o", "state=").Output()
 	if err != nil {

@@ -45,7 +45,7 @@ func (t *trial) spoiled(ctx context.Context, s *site, server *server, url string
 		return err
 	}
 	err = l.under(ctx, s, server.url(), func(ctx context.Context) error {
-		if err := pause(ctx, t.between(10*time.Millisecond, 300*time.Millisecond)); err != nil {
+		if err := pause(ctx, t.between(10*time.Millisecond, 600*time.Millisecond)); err != nil {
 			return err
 		}
 		return p.spoil(ctx, t)

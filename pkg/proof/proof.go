@@ -68,6 +68,8 @@ func attacks() []attack {
 	return []attack{
 		{ItemCrash, SQLite, "the server is killed", 4, (*trial).crashServer},
 		{ItemCrash, Postgres, "the server is killed", 4, (*trial).crashServer},
+		{ItemCrash, Postgres, "PostgreSQL is killed", 4, (*trial).crashDatabase},
+		{ItemFailover, Postgres, "the primary is killed, the standby promoted", 4, (*trial).failover},
 		{ItemNetwork, SQLite, "between clients and server", 3, (*trial).clientNetwork},
 		{ItemNetwork, Postgres, "between server and database", 3, (*trial).databaseNetwork},
 	}
