@@ -343,7 +343,7 @@ func (c *Cluster) Query(statement string, args ...any) string {
 
 func (c *Cluster) await(what string, holds func() bool) {
 	c.t.Helper()
-	for end := time.Now().Add(clusterTimeout); !holds(); time.Sleep(clusterPause) {
+	for end := time.Now().Add(clusterTimeout); !holds(); <-time.After(clusterPause) {
 		if time.Now().After(end) {
 			c.t.Fatalf("PostgreSQL did not %s within %s\n%s", what, clusterTimeout, c.lastWords())
 		}
