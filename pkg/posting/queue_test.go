@@ -20,12 +20,12 @@ func TestBatchesForm(t *testing.T) {
 	for maxBatch, want := range map[int]int64{0: 1, 100: 1, 40: 3, 1: 100} {
 		t.Run(fmt.Sprint(maxBatch), func(t *testing.T) {
 			t.Parallel()
-			var batches atomic.Int64 // the clock is asked once for each
-			clock := func(string) ledger.Micros {
-				batches.Add(1)
-				return repotest.Now
-			}
-			each(t, Options{MaxBatch: maxBatch, Clock: clock}, func(t *testing.T, b *bench) {
+			repotest.EachDatabase(t, func(t *testing.T, d repotest.Database) {
+				var batches atomic.Int64 // the clock is asked once for each
+				b := newBench(t, d, Options{MaxBatch: maxBatch, Clock: func(string) ledger.Micros {
+					batches.Add(1)
+					return repotest.Now
+				}})
 				g, held := b.hold(t, repotest.Account)
 				var all []*pending
 				for n := range 100 {
@@ -45,11 +45,9 @@ func TestBatchesForm(t *testing.T) {
 				if err != nil || card.Funds != 100 || card.Seq != 100 {
 					t.Errorf("the card is %+v, %v", card.Balance, err)
 				}
-			})
-			t.Cleanup(func() {
-				const engines, before = 2, 2 // before: the creation and the gate
-				if got := batches.Load(); got != engines*(want+before) {
-					t.Errorf("%d batches on %d engines, want %d each", got, engines, want+before)
+				const before = 2 // the creation and the gate
+				if got := batches.Load(); got != want+before {
+					t.Errorf("%d batches, want %d", got, want+before)
 				}
 			})
 		})
