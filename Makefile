@@ -22,6 +22,8 @@ RACE_PACKAGES := ./pkg/posting/... ./pkg/repository/... ./pkg/httpapi/... ./pkg/
 TESTFLAGS ?=
 FUZZTIME  ?= 30s
 COUNT     ?= 6
+# Divided among the attacks and fuzzing.
+PROOF_SECONDS ?= 1800
 ARGS      ?=
 
 .PHONY: help
@@ -48,6 +50,10 @@ race: ## Run the packages with concurrency under the race detector (needs a C co
 .PHONY: fuzz
 fuzz: ## Fuzz every target for FUZZTIME (30s) each.
 	@.ci/fuzz $(FUZZTIME)
+
+.PHONY: proof
+proof: build ## Attack the server for PROOF_SECONDS (1800) and check that nothing is lost.
+	@.ci/proof $(PROOF_SECONDS) $(ARGS)
 
 .PHONY: bench
 bench: ## Measure every speed target on this machine (about 20 minutes).

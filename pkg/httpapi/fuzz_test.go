@@ -49,14 +49,18 @@ func FuzzServer(f *testing.F) {
 		{"POST", base + "/transactions", "application/json", `{"ref_id":"b","amount":1,"currency":"NOK","card_id":"card","type":"fund"}`},
 		{"POST", base + "/transactions/" + fmt.Sprint(hold["id"]) + "/capture", "application/json", `{"ref_id":"c","amount":1}`},
 		{"POST", base + "/transactions/" + fmt.Sprint(hold["id"]) + "/void", "application/json", `{"ref_id":"d"}`},
+		// The type is the last header, so that more may follow it.
+		{"POST", base + "/cards", "application/json\r\nContent-Encoding: gzip\r\nX-Request-Id: a\x7f", `{}`},
+		{"GET", base + "/cards", "\r\nAuthorization: Bearer x\r\nHost: b\r\nRange: bytes=0-", ""},
+		{"POST", base + "/info", "application/json\r\nTransfer-Encoding: chunked", "2\r\n{}\r\n0\r\n\r\n"},
 		{"OPTIONS", base + "/cards", "", ""},
 		{"GET", "/readyz", "", ""},
 	} {
 		f.Add(seed.method, seed.target, seed.header, seed.body)
 	}
 	f.Fuzz(func(t *testing.T, method, target, contentType, body string) {
-		head := fmt.Sprintf("%s %s HTTP/1.1\r\nHost: kort\r\nAuthorization: Bearer %s\r\nContent-Type: %s\r\nContent-Length: %d\r\n\r\n",
-			method, target, token, contentType, len(body))
+		head := fmt.Sprintf("%s %s HTTP/1.1\r\nHost: kort\r\nAuthorization: Bearer %s\r\nContent-Length: %d\r\nContent-Type: %s\r\n\r\n",
+			method, target, token, len(body), contentType)
 		request, err := http.ReadRequest(bufio.NewReader(strings.NewReader(head + body)))
 		if err != nil {
 			return // which net/http answers without us
@@ -64,6 +68,65 @@ func FuzzServer(f *testing.F) {
 		recorder := httptest.NewRecorder()
 		s.handler.ServeHTTP(recorder, request.WithContext(t.Context()))
 		checkFuzzed(t, recorder)
+	})
+}
+
+// FuzzLists asks for lists by any query. The pages of a list join up: each card comes
+// once, the newest first, and there is an end.
+func FuzzLists(f *testing.F) {
+	const cards = 12
+	s := newServer(f, repotest.Migrated(f, repotest.SQLite(f)))
+	s.config.Log = slog.New(slog.DiscardHandler)
+	s.serve(f)
+	a := &account{s: s, id: "T00000001"}
+	for i := range cards {
+		a.card(f, object{"card_id": fmt.Sprintf("card %d", i), "customer_id": "c", "amount": i})
+	}
+	token := s.mint(f, claims(a.id))
+	for _, seed := range []string{
+		"", "limit=3", "limit=1&currency=NOK&currency=SEK", "search=card%201", "amount_balance.gte=3&amount_balance.lte=9&limit=2",
+		"created_at.gte=2026-06-30T12:00:00 02:00", "created_at.lt=2026-06-30", "status=unused&type=gift_card", "customer_id=c&limit=5",
+		"starting_after=019a2b3c-4d5e-7f60-8a1b-2c3d4e5f6071", "include_deleted=true&limit=100", "search=%25_", "expires_at.gt=9999-12-31T23:59:59Z",
+	} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, query string) {
+		seen, last := map[string]bool{}, "~"
+		for page := query; ; {
+			recorder := httptest.NewRecorder()
+			request := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/", http.NoBody)
+			request.URL.Path, request.URL.RawQuery = "/v1/accounts/"+a.id+"/wallets/cards", page
+			request.RequestURI = request.URL.RequestURI()
+			request.Header.Set("Authorization", "Bearer "+token)
+			s.handler.ServeHTTP(recorder, request)
+			checkFuzzed(t, recorder)
+			if recorder.Code != http.StatusOK {
+				return
+			}
+			var list struct {
+				Cards []struct{ ID string }
+				After string `json:"starting_after"`
+			}
+			if err := json.Unmarshal(recorder.Body.Bytes(), &list); err != nil {
+				t.Fatal(err)
+			}
+			for _, card := range list.Cards {
+				if seen[card.ID] || card.ID >= last {
+					t.Fatalf("%s comes after %s, of %d so far", card.ID, last, len(seen))
+				}
+				seen[card.ID], last = true, card.ID
+			}
+			if list.After == "" {
+				return
+			}
+			if len(list.Cards) == 0 || strings.Contains(query, "starting_after") {
+				return // which of two counts is not said
+			}
+			page = query + "&starting_after=" + list.After
+			if query == "" {
+				page = page[1:]
+			}
+		}
 	})
 }
 
