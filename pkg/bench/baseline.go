@@ -56,6 +56,13 @@ func newLoop(ctx context.Context, db *database, cards int) (*loop, error) {
 	return l, nil
 }
 
+// fill adds transactions to the cards in turn.
+func (l *loop) fill(ctx context.Context, cards int, txns int64) error {
+	_, err := l.pool.ExecContext(ctx, `WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < ?2)
+		INSERT INTO txn (card_id, ref_id, amount, created_at) SELECT 1 + n % ?1, 'old-' || n, 0, 0 FROM numbers`, cards, txns)
+	return err
+}
+
 // window commits for a time, over so many cards.
 func (l *loop) window(ctx context.Context, cards int, length time.Duration, watch watcher) (Figures, error) {
 	l.latencies = l.latencies[:0]

@@ -121,7 +121,7 @@ func (o Options) total() time.Duration {
 			series += len(b.capacitySeries(nil))
 		}
 		if o.wants(PartGrowth) {
-			series += len(growthSeries(make([]*load, len(o.growthSizes()))))
+			series += growthWindows * len(o.growthSizes())
 		}
 	}
 	return time.Duration(series) * (o.warmUp() + time.Duration(o.Runs)*o.Duration)

@@ -194,7 +194,7 @@ func TestOverloadAndGrowth(t *testing.T) {
 		var sizes []int64
 		for _, p := range report.Growth {
 			sizes = append(sizes, p.Transactions)
-			if p.Spread <= 0 || p.Hot <= 0 {
+			if p.Spread <= 0 || p.Hot <= 0 || p.ByHand <= 0 {
 				t.Errorf("growth %+v", p)
 			}
 		}

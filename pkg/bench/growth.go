@@ -24,6 +24,9 @@ type GrowthPoint struct {
 	// Drawdowns per second over all cards, and on one; medians.
 	Spread float64 `json:"spread_per_second"`
 	Hot    float64 `json:"hot_per_second"`
+	// ByHand is Spread of SQL written by hand, on tables with as many cards and
+	// transactions: what the size itself costs the database.
+	ByHand float64 `json:"by_hand_per_second"`
 }
 
 // size is how much data a database begins with.
@@ -45,7 +48,7 @@ func (b *benchmark) runGrowth(ctx context.Context) error {
 	}
 	return b.withSizes(ctx, b.growthSizes(), nil, func(filled []filledDatabase) error {
 		return b.withServers(ctx, filled, nil, func(loads []*load) error {
-			results, err := b.measure(ctx, growthSeries(loads))
+			results, err := b.measure(ctx, b.growthSeries(filled, loads))
 			if err != nil {
 				return err
 			}
@@ -53,7 +56,8 @@ func (b *benchmark) runGrowth(ctx context.Context) error {
 			for i, db := range filled {
 				points[i] = GrowthPoint{
 					Engine: b.engine, Cards: db.cards, Transactions: db.txns,
-					Spread: results[2*i].Median.PerSecond, Hot: results[2*i+1].Median.PerSecond,
+					Spread: results[growthWindows*i].Median.PerSecond, Hot: results[growthWindows*i+1].Median.PerSecond,
+					ByHand: results[growthWindows*i+2].Median.PerSecond,
 				}
 			}
 			b.report.keep(b.engine, results)
@@ -64,22 +68,27 @@ func (b *benchmark) runGrowth(ctx context.Context) error {
 	})
 }
 
-// growthSeries are two for each database.
-func growthSeries(loads []*load) []series {
-	all := make([]series, 0, 2*len(loads))
-	for i, l := range loads {
-		cards := 0
-		if l != nil { // else they are only counted
-			cards = len(l.cards)
-		}
-		for _, w := range []workload{spreadWorkload(cards), hotWorkload()} {
+// growthWindows is how many series there are for each database.
+const growthWindows = 3
+
+// growthSeries are the server's two for each database, and one by hand.
+func (b *benchmark) growthSeries(filled []filledDatabase, loads []*load) []series {
+	all := make([]series, 0, growthWindows*len(filled))
+	for i, db := range filled {
+		which := fmt.Sprintf("database %d of %d", i+1, len(filled))
+		for _, w := range []workload{spreadWorkload(db.cards), hotWorkload()} {
 			all = append(all, series{
-				name: w.name, title: fmt.Sprintf("%s, database %d of %d", w.title, i+1, len(loads)), kort: true,
+				name: w.name, title: w.title + ", " + which, kort: true,
 				window: func(ctx context.Context, length time.Duration, watch watcher) (Figures, error) {
-					return l.window(ctx, w, length, watch)
+					return loads[i].window(ctx, w, length, watch)
 				},
 			})
 		}
+		byHand := db.stage.commits(loopSpread, "SQLite loop, one drawdown per commit, "+which, db.cards)
+		if db.engine == Postgres {
+			byHand = db.stage.script(fourSpread, "pgbench, four statements, "+which, drawdownScript, b.Connections, db.cards)
+		}
+		all = append(all, byHand)
 	}
 	return all
 }
@@ -87,6 +96,7 @@ func growthSeries(loads []*load) []series {
 // filledDatabase is a database of some size.
 type filledDatabase struct {
 	*database
+	stage stage // of what is done by hand
 	cards int
 	txns  int64
 }
@@ -101,8 +111,37 @@ func (b *benchmark) withSizes(ctx context.Context, sizes []size, filled []filled
 		if err != nil {
 			return err
 		}
-		return b.withSizes(ctx, sizes[1:], append(filled, filledDatabase{db, sizes[0].cards, txns}), use)
+		byHand, err := b.fillByHand(ctx, db, sizes[0].cards, txns)
+		if err != nil {
+			return err
+		}
+		err = b.withSizes(ctx, sizes[1:], append(filled, filledDatabase{db, byHand, sizes[0].cards, txns}), use)
+		return errors.Join(err, byHand.closeBaseline())
 	})
+}
+
+// fillByHand makes the tables for SQL by hand, with as many cards and transactions.
+func (b *benchmark) fillByHand(ctx context.Context, db *database, cards int, txns int64) (s stage, err error) {
+	b.tell(fmt.Sprintf("load %d cards with %d transactions by hand", cards, txns))
+	s.db = db
+	if err := s.prepareBaseline(ctx, b, cards); err != nil {
+		return s, err
+	}
+	if s.pgbench != nil {
+		err = s.pgbench.fill(ctx, db, cards, txns)
+	} else {
+		err = s.loop.fill(ctx, cards, txns)
+	}
+	if err == nil {
+		err = db.settle(ctx)
+	}
+	if err == nil {
+		err = db.checkpoint(ctx)
+	}
+	if err != nil {
+		return s, errors.Join(fmt.Errorf("fill the tables of the baseline: %w", err), s.closeBaseline())
+	}
+	return s, nil
 }
 
 // withServers starts a server on the first database, then on the rest. It comes after
@@ -188,15 +227,19 @@ func (b *benchmark) checkRoom() error {
 	return nil
 }
 
+// byHandFigure names the figure that has no goal.
+const byHandFigure = "SQL by hand over all cards"
+
 // growthRows compare the slowest size with the smallest.
 func growthRows(points []GrowthPoint) []Row {
-	rows := make([]Row, 0, 2)
+	rows := make([]Row, 0, growthWindows)
 	for _, figure := range []struct {
 		what string
 		of   func(GrowthPoint) float64
 	}{
 		{"drawdowns over all cards", func(p GrowthPoint) float64 { return p.Spread }},
 		{"drawdowns on one hot card", func(p GrowthPoint) float64 { return p.Hot }},
+		{byHandFigure, func(p GrowthPoint) float64 { return p.ByHand }},
 	} {
 		first, slowest := points[0], points[0]
 		for _, p := range points {
@@ -204,8 +247,12 @@ func growthRows(points []GrowthPoint) []Row {
 				slowest = p
 			}
 		}
+		goal := growthGoal
+		if figure.what == byHandFigure { // what the server's figures are to be read beside
+			goal = Goal{}
+		}
 		rows = append(rows, Row{
-			Part: PartGrowth, Engine: first.Engine, Unit: "/s", Goal: growthGoal,
+			Part: PartGrowth, Engine: first.Engine, Unit: "/s", Goal: goal,
 			What:  fmt.Sprintf("%s, slowest size (%d cards, %d transactions)", figure.what, slowest.Cards, slowest.Transactions),
 			Value: figure.of(slowest), Baseline: fmt.Sprintf("%d cards", first.Cards), BaselineValue: figure.of(first),
 			Ratio: figure.of(slowest) / figure.of(first),

@@ -95,6 +95,18 @@ func (p *pgbench) createTables(ctx context.Context, db *database, cards int) (er
 	return nil
 }
 
+// fill adds transactions to the cards in turn.
+func (p *pgbench) fill(ctx context.Context, db *database, cards int, txns int64) (err error) {
+	conn, err := pgx.Connect(ctx, db.url)
+	if err != nil {
+		return fmt.Errorf("connect to PostgreSQL: %w", err)
+	}
+	defer func() { err = errors.Join(err, conn.Close(ctx)) }()
+	_, err = conn.Exec(ctx, `INSERT INTO plain.txn (card_id, ref_id, amount)
+		SELECT 1 + number % $1, 'old-' || number, 0 FROM generate_series(1, $2::bigint) AS number`, int64(cards), txns)
+	return err
+}
+
 // window runs a script for a time with so many clients over so many cards.
 func (p *pgbench) window(ctx context.Context, script string, clients, cards int, length time.Duration) (Figures, error) {
 	args := []string{

@@ -69,19 +69,21 @@ func (l line) draw(text *strings.Builder, top float64, place int) {
 
 // growthLines sorts the points into lines, and names the sizes.
 func growthLines(points []GrowthPoint) (lines []line, sizes []string) {
-	const solid, dashed = "none", "6 4"
+	const solid, dashed, dotted = "none", "6 4", "2 4"
 	colors := map[Engine]string{SQLite: "#0a7d5a", Postgres: "#2b5fb3"}
 	names := map[Engine]string{SQLite: "SQLite", Postgres: "PostgreSQL"}
 	for i := 0; i < len(points); {
 		engine := points[i].Engine
 		spread := line{name: names[engine] + ", spread", color: colors[engine], dash: solid}
+		byHand := line{name: names[engine] + ", by hand", color: colors[engine], dash: dotted}
 		hot := line{name: names[engine] + ", one card", color: colors[engine], dash: dashed}
 		sizes = nil
 		for ; i < len(points) && points[i].Engine == engine; i++ {
 			spread.values, hot.values = append(spread.values, points[i].Spread), append(hot.values, points[i].Hot)
+			byHand.values = append(byHand.values, points[i].ByHand)
 			sizes = append(sizes, fmt.Sprintf("%s cards\n%s transactions", grouped(int64(points[i].Cards)), grouped(points[i].Transactions)))
 		}
-		lines = append(lines, spread, hot)
+		lines = append(lines, spread, hot, byHand)
 	}
 	return lines, sizes
 }

@@ -81,7 +81,7 @@ P10   sqlite: p50  0.50 ms  0.40 ms        singly   1.25   ≤ 1.2          NO
 func TestPlot(t *testing.T) {
 	t.Parallel()
 	report := Report{Growth: []GrowthPoint{
-		{Engine: SQLite, Cards: 1000, Transactions: 1000, Spread: 9000, Hot: 9500},
+		{Engine: SQLite, Cards: 1000, Transactions: 1000, Spread: 9000, Hot: 9500, ByHand: 4000},
 		{Engine: SQLite, Cards: 1_000_000, Transactions: 10_000_000, Spread: 8000, Hot: 9100},
 		{Engine: Postgres, Cards: 1000, Transactions: 1000, Spread: 12_000, Hot: 11_000},
 		{Engine: Postgres, Cards: 1_000_000, Transactions: 10_000_000, Spread: 10_000, Hot: 10_500},
@@ -90,7 +90,7 @@ func TestPlot(t *testing.T) {
 	if err := report.WritePlot(&picture); err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"PostgreSQL, spread", "SQLite, one card", ">10 000 000 transactions<", ">15000<"} {
+	for _, want := range []string{"PostgreSQL, spread", "SQLite, one card", "SQLite, by hand", ">10 000 000 transactions<", ">15000<"} {
 		if !strings.Contains(picture.String(), want) {
 			t.Errorf("the plot has no %q:\n%s", want, picture.String())
 		}
@@ -108,7 +108,7 @@ func TestPlot(t *testing.T) {
 			elements[start.Name.Local]++
 		}
 	}
-	if elements["polyline"] != 4 || elements["circle"] != 8 {
+	if elements["polyline"] != 6 || elements["circle"] != 12 {
 		t.Errorf("elements %v", elements)
 	}
 	if err := (&Report{}).WritePlot(&picture); err != nil {

@@ -127,7 +127,7 @@ func (b *benchmark) runThroughput(ctx context.Context) error {
 			return err
 		}
 		s := &stage{db: db}
-		if err := s.prepareBaseline(ctx, b); err != nil {
+		if err := s.prepareBaseline(ctx, b, b.Cards); err != nil {
 			return err
 		}
 		defer func() { err = errors.Join(err, s.closeBaseline()) }()
@@ -182,12 +182,12 @@ func (b *benchmark) measureGroups(ctx context.Context, s *stage, result *EngineR
 	return nil
 }
 
-func (s *stage) prepareBaseline(ctx context.Context, b *benchmark) (err error) {
+func (s *stage) prepareBaseline(ctx context.Context, b *benchmark, cards int) (err error) {
 	if b.engine == Postgres {
-		s.pgbench, err = newPgbench(ctx, s.db, b.Server.Env, b.Cards)
+		s.pgbench, err = newPgbench(ctx, s.db, b.Server.Env, cards)
 		return err
 	}
-	s.loop, err = newLoop(ctx, s.db, b.Cards)
+	s.loop, err = newLoop(ctx, s.db, cards)
 	return err
 }
 
