@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/gofrs/flock"
@@ -33,24 +35,9 @@ type Migration struct {
 // Migrations lists the steps of the schema, in order, and which of them the
 // database has.
 func (s *Store) Migrations(ctx context.Context) ([]Migration, error) {
-	migrator, err := s.migrator()
+	applied, err := s.applied(ctx)
 	if err != nil {
 		return nil, err
-	}
-	known, err := s.hasMigrations(ctx)
-	if err != nil {
-		return nil, err
-	}
-	var applied map[string]bool
-	if known {
-		done, err := migrator.AppliedMigrations(ctx)
-		if err != nil {
-			return nil, fmt.Errorf("read applied migrations: %w", classify(err))
-		}
-		applied = make(map[string]bool, len(done))
-		for i := range done {
-			applied[done[i].Name] = true
-		}
 	}
 	all, err := s.migrations()
 	if err != nil {
@@ -61,6 +48,43 @@ func (s *Store) Migrations(ctx context.Context) ([]Migration, error) {
 		list = append(list, Migration{Name: m.Name + "_" + m.Comment, Applied: applied[m.Name]})
 	}
 	return list, nil
+}
+
+// Unknown lists the steps that the database has and this program does not know: a
+// newer one has taken them.
+func (s *Store) Unknown(ctx context.Context) ([]string, error) {
+	applied, err := s.applied(ctx)
+	if err != nil {
+		return nil, err
+	}
+	all, err := s.migrations()
+	if err != nil {
+		return nil, err
+	}
+	for _, m := range all.Sorted() {
+		delete(applied, m.Name)
+	}
+	return slices.Sorted(maps.Keys(applied)), nil
+}
+
+// applied is the set of the steps that the database has.
+func (s *Store) applied(ctx context.Context) (map[string]bool, error) {
+	migrator, err := s.migrator()
+	if err != nil {
+		return nil, err
+	}
+	names := map[string]bool{}
+	if known, err := s.hasMigrations(ctx); err != nil || !known {
+		return names, err
+	}
+	done, err := migrator.AppliedMigrations(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("read applied migrations: %w", classify(err))
+	}
+	for i := range done {
+		names[done[i].Name] = true
+	}
+	return names, nil
 }
 
 // Pending tells how many steps the database lacks.

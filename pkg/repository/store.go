@@ -196,14 +196,19 @@ func (s *Store) openSQLite(ctx context.Context, o Options) error {
 
 // openPool opens connections to a SQLite file, each with the same settings.
 func openPool(path string, settings url.Values, conns int) (*bun.DB, error) {
-	dsn := url.URL{Scheme: "file", Opaque: (&url.URL{Path: path}).EscapedPath(), RawQuery: settings.Encode()}
-	pool, err := sql.Open("sqlite", dsn.String())
+	pool, err := sql.Open("sqlite", sourceName(path, settings))
 	if err != nil {
 		return nil, fmt.Errorf("open %s: %w", path, err)
 	}
 	pool.SetMaxOpenConns(conns)
 	pool.SetMaxIdleConns(conns)
 	return bun.NewDB(pool, sqlitedialect.New(), bun.WithDiscardUnknownColumns()), nil
+}
+
+// sourceName is what SQLite's driver calls a file and the settings to open it with.
+func sourceName(path string, settings url.Values) string {
+	name := url.URL{Scheme: "file", Opaque: (&url.URL{Path: path}).EscapedPath(), RawQuery: settings.Encode()}
+	return name.String()
 }
 
 // Postgres tells whether the store is on PostgreSQL.
