@@ -43,6 +43,8 @@ type commands struct {
 	Migrate migrateCmd `cmd:"" help:"Look after the schema of the database."`
 	Verify  verifyCmd  `cmd:"" help:"Check every balance against the history of its card."`
 	Rebuild rebuildCmd `cmd:"" help:"Work out balances from the history again, and correct them on request."`
+	Backup  backupCmd  `cmd:"" help:"Copy the embedded database into a file, also beside a running server."`
+	Restore restoreCmd `cmd:"" help:"Put a backup of an embedded database into a data directory."`
 	Bench   benchCmd   `cmd:"" help:"Measure requests per second and latencies on this machine."`
 	Proof   proofCmd   `cmd:"" help:"Attack servers of this program and check that nothing is lost."`
 	DataKey dataKeyCmd `cmd:"" help:"Look after the key under which tokens and PINs are stored."`

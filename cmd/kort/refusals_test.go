@@ -54,6 +54,12 @@ func TestRefusals(t *testing.T) {
 		"verify --account=1 --data-dir=DIR",
 		"verify --data-dir=DIR/none",
 		"rebuild --apply --data-dir=DIR/empty",
+		"backup --data-dir=DIR",
+		"backup --data-dir=DIR/empty --out=DIR/backup.db",
+		"backup --database-url=postgres://kort:hush@db/kort --out=DIR/backup.db",
+		"restore --data-dir=DIR",
+		"restore --data-dir=DIR --from=DIR/none",
+		"restore --database-url=postgres://kort:hush@db/kort --from=DIR/none",
 		"data-key new",
 		"data-key new --out=DIR/data-key",
 	}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/kortwallet/kort/pkg/audit"
 	"github.com/kortwallet/kort/pkg/config"
+	"github.com/kortwallet/kort/pkg/repository"
 )
 
 // verifyCmd is `kort verify`.
@@ -29,8 +30,20 @@ func (c *verifyCmd) Run(ctx context.Context, term *terminal) (err error) {
 	if err := requireSchema(ctx, store); err != nil {
 		return err
 	}
+	return verifyStore(ctx, term, store, audit.Options{Account: c.Account, Heads: c.Heads})
+}
+
+// disagreements is the error of an audit that has found so many.
+type disagreements int64
+
+// Error says how many there are.
+func (d disagreements) Error() string { return "found " + count(int64(d), "disagreement") }
+
+// verifyStore audits a database and reports. What it finds are [disagreements].
+func verifyStore(ctx context.Context, term *terminal, store *repository.Store, options audit.Options) error {
 	p := newProgress(term, "transactions")
-	report, err := audit.Verify(ctx, store, audit.Options{Account: c.Account, Heads: c.Heads, Progress: p.update})
+	options.Progress = p.update
+	report, err := audit.Verify(ctx, store, options)
 	p.finish()
 	printScope(term, "Checked", report.Scope)
 	for _, head := range report.Heads {
@@ -42,7 +55,7 @@ func (c *verifyCmd) Run(ctx context.Context, term *terminal) (err error) {
 	case err != nil:
 		return fmt.Errorf("verify: %w", err)
 	case !report.OK():
-		return fmt.Errorf("found %s", count(report.Findings.Total, "disagreement"))
+		return disagreements(report.Findings.Total)
 	}
 	term.printf("%s\n", agreement(report.Scope))
 	return nil

@@ -73,3 +73,22 @@ type Rebuild struct {
 	Audit
 	Apply bool `name:"apply" help:"Write the corrections. Left out: only show them."`
 }
+
+// Checked says whether a copy of the database is looked at before it counts as one.
+type Checked struct {
+	Verify bool `name:"verify" negatable:"" default:"true" help:"Check the copy: each index against its table, and each balance against its history, as kort verify does. With --no-verify it may be damaged."`
+}
+
+// Backup holds the settings of backup.
+type Backup struct {
+	Database
+	Out string `name:"out" required:"" placeholder:"FILE" help:"File to create; its owner alone may read it."`
+	Checked
+}
+
+// Restore holds the settings of restore.
+type Restore struct {
+	Database
+	From string `name:"from" required:"" placeholder:"FILE" help:"File that kort backup has made. It stays as it is."`
+	Checked
+}
