@@ -65,18 +65,18 @@ type backupSource interface {
 	NewBackup(name string) (*sqlite.Backup, error)
 }
 
-func copyPages(ctx context.Context, source backupSource, path string, progress func(done, total int64)) (err error) {
+func copyPages(ctx context.Context, source backupSource, path string, progress func(done, total int64)) error {
 	// Nobody else knows of the copy, so a crash may leave anything of it.
 	backup, err := source.NewBackup(sourceName(path, url.Values{"_pragma": {"journal_mode(OFF)", "synchronous(OFF)"}}))
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, backup.Finish()) }()
 	for more := true; more; {
-		if err := ctx.Err(); err != nil {
-			return err
+		if err = ctx.Err(); err == nil {
+			more, err = backup.Step(backupStep)
 		}
-		if more, err = backup.Step(backupStep); err != nil {
+		if err != nil {
+			_ = backup.Finish() // which says the same again
 			return err
 		}
 		if progress != nil {
@@ -84,7 +84,7 @@ func copyPages(ctx context.Context, source backupSource, path string, progress f
 			progress(total-int64(backup.Remaining()), total)
 		}
 	}
-	return nil
+	return backup.Finish()
 }
 
 // settle makes a copy a file of its own. It is marked as one with a write-ahead log
