@@ -103,7 +103,7 @@ func TestNullsAreRefused(t *testing.T) {
 		}
 		raw := d.Raw(t)
 		for table, nullable := range may {
-			for _, column := range columnNames(t, d, raw, table) {
+			for _, column := range raw.Columns(t, table) {
 				err := raw.Exec(fmt.Sprintf("UPDATE %s SET %s = NULL", table, column))
 				if (err == nil) != nullable[column] {
 					t.Errorf("%s.%s set to NULL: %v", table, column, err)
@@ -111,22 +111,6 @@ func TestNullsAreRefused(t *testing.T) {
 			}
 		}
 	})
-}
-
-func columnNames(t *testing.T, d repotest.Database, raw *repotest.Raw, table string) []string {
-	t.Helper()
-	query := "SELECT name FROM pragma_table_info(?)"
-	if d.Postgres() {
-		query = "SELECT column_name FROM information_schema.columns WHERE table_name = ?"
-	}
-	var names []string
-	for _, row := range raw.Rows(t, query, table) {
-		names = append(names, row[0])
-	}
-	if len(names) == 0 {
-		t.Fatalf("no table %s", table)
-	}
-	return names
 }
 
 func set(names ...string) map[string]bool {
