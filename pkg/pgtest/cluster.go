@@ -343,8 +343,12 @@ func (c *Cluster) Query(statement string, args ...any) string {
 
 func (c *Cluster) await(what string, holds func() bool) {
 	c.t.Helper()
-	for end := time.Now().Add(clusterTimeout); !holds(); <-time.After(clusterPause) {
-		if time.Now().After(end) {
+	ctx, cancel := context.WithTimeout(c.t.Context(), clusterTimeout)
+	defer cancel()
+	for !holds() {
+		select {
+		case <-time.After(clusterPause):
+		case <-ctx.Done():
 			c.t.Fatalf("PostgreSQL did not %s within %s\n%s", what, clusterTimeout, c.lastWords())
 		}
 	}
