@@ -72,11 +72,17 @@ type turnstileConn struct {
 	ended bool
 }
 
-// Read implements net.Conn. With something to read it waits for a place.
+// watchBytes is how much net/http reads at once while a handler is at work, to see
+// whether the client is still there.
+const watchBytes = 1
+
+// Read implements net.Conn. With something to read it waits for a place; but not with
+// what only shows that the client is still there. Nothing is computed then, and a
+// client that sends on and reads no answer would keep the place until the write timeout.
 func (c *turnstileConn) Read(p []byte) (int, error) {
 	c.leave()
 	n, err := c.Conn.Read(p)
-	if n > 0 {
+	if n > 0 && len(p) > watchBytes {
 		c.enter()
 	}
 	return n, err

@@ -105,7 +105,7 @@ func turnAway(t *testing.T, wide int, places int64, overloaded func() bool) {
 }
 
 // Whoever does not go on holds no place: neither one who sends half a request, nor one
-// who does not read an answer, nor one who goes away.
+// who does not read an answer, nor one who asks for more instead, nor one who goes away.
 func TestTurnstileOfThoseWhoDoNotGoOn(t *testing.T) {
 	t.Parallel()
 	addr, way := newTurnstileServer(t, 1, nil, func(w http.ResponseWriter, _ *http.Request) {
@@ -126,6 +126,12 @@ func TestTurnstileOfThoseWhoDoNotGoOn(t *testing.T) {
 	dial("GET / HT")
 	dial("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nhalf")
 	dial(whole) // and never reads
+	again := dial(whole)
+	time.Sleep(50 * time.Millisecond) // the server is at work on it
+	if _, err := again.Write([]byte(whole)); err != nil {
+		t.Fatal(err)
+	}
+	time.Sleep(50 * time.Millisecond)
 	_ = dial(whole).Close()
 	_ = dial("GET").Close()
 	if answer, err := readAnswer(bufio.NewReader(dial(whole))); err != nil || len(answer) != 8<<20 {
