@@ -110,7 +110,7 @@ func kindOfSQLite(code int) error {
 	}
 	switch code & primaryCode {
 	case lib.SQLITE_BUSY, lib.SQLITE_LOCKED, lib.SQLITE_FULL, lib.SQLITE_IOERR, lib.SQLITE_CANTOPEN,
-		lib.SQLITE_NOMEM, lib.SQLITE_READONLY, lib.SQLITE_INTERRUPT:
+		lib.SQLITE_NOMEM, lib.SQLITE_READONLY, lib.SQLITE_INTERRUPT, lib.SQLITE_PROTOCOL: // the last: a lock not had after many tries
 		return ErrUnavailable
 	}
 	return nil

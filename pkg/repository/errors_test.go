@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/jackc/pgx/v5/pgconn"
+	lib "modernc.org/sqlite/lib"
 
 	"github.com/kortwallet/kort/pkg/pgtest"
 )
@@ -104,5 +105,13 @@ func TestClassifyRealErrors(t *testing.T) {
 		if _, err := s.read.ExecContext(t.Context(), "INSERT INTO x VALUES (5, 5)"); name == "sqlite" && !errors.Is(classify(err), ErrUnavailable) {
 			t.Errorf("a write on a reader: %v", err)
 		}
+	}
+}
+
+// SQLite has no lock to give after many tries: that passes.
+func TestSQLiteLockIsNotHad(t *testing.T) {
+	t.Parallel()
+	if kind := kindOfSQLite(lib.SQLITE_PROTOCOL); !errors.Is(kind, ErrUnavailable) {
+		t.Errorf("got %v, want ErrUnavailable", kind)
 	}
 }
