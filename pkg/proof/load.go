@@ -32,13 +32,15 @@ type load struct {
 	*trial
 	journal
 	url, token string
-	stop       chan struct{}
-	busy       sync.WaitGroup
-	err        error // the first
-	once       sync.Once
-	sent       int64 // requests
-	lost       int64 // times without an answer
-	held       int64 // times with 503
+	// wait is how long the clients wait for an answer.
+	wait time.Duration
+	stop chan struct{}
+	busy sync.WaitGroup
+	err  error // the first
+	once sync.Once
+	sent int64 // requests
+	lost int64 // times without an answer
+	held int64 // times with 503
 }
 
 // newLoad creates the cards on a server that nothing disturbs yet. Through url the
@@ -48,7 +50,7 @@ func (t *trial) newLoad(ctx context.Context, s *site, direct, url string) (*load
 	if err != nil {
 		return nil, err
 	}
-	l := &load{trial: t, url: url, token: token, stop: make(chan struct{})}
+	l := &load{trial: t, url: url, token: token, wait: answerTimeout, stop: make(chan struct{})}
 	c := newClient(direct, account, token)
 	defer c.close()
 	for i := range cards {
@@ -63,11 +65,18 @@ func (t *trial) newLoad(ctx context.Context, s *site, direct, url string) (*load
 
 func cardName(i int) string { return "card-" + strconv.Itoa(i) }
 
+// newClient makes one that takes part.
+func (l *load) newClient() *client {
+	c := newClient(l.url, account, l.token)
+	c.http.Timeout = l.wait
+	return c
+}
+
 // begin sets the clients to work.
 func (l *load) begin(ctx context.Context) {
 	for i := range l.Clients {
 		w := &worker{
-			load: l, client: newClient(l.url, account, l.token),
+			load: l, client: l.newClient(),
 			random: rand.New(rand.NewPCG(l.Seed, uint64(1000+i))), //nolint:gosec // nobody has to guess it
 		}
 		l.busy.Go(func() {

@@ -72,6 +72,12 @@ func attacks() []attack {
 		{ItemFailover, Postgres, "the primary is killed, the standby promoted", 4, (*trial).failover},
 		{ItemNetwork, SQLite, "between clients and server", 3, (*trial).clientNetwork},
 		{ItemNetwork, Postgres, "between server and database", 3, (*trial).databaseNetwork},
+		{ItemResources, SQLite, "the disk is full", 1, (*trial).fullDisk},
+		{ItemResources, Postgres, "the disk is full", 1, (*trial).fullDisk},
+		{ItemResources, SQLite, "the database is locked", 1, (*trial).lockedDatabase},
+		{ItemResources, SQLite, "no file descriptors are left", 1, (*trial).noDescriptors},
+		{ItemResources, SQLite, "idle and slow connections", 1, (*trial).lingerers},
+		{ItemResources, Postgres, "slow connections", 1, (*trial).lingerers},
 	}
 }
 

@@ -1,6 +1,7 @@
 package proof
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -30,6 +31,8 @@ type site struct {
 	program Program
 	engine  Engine
 	dir     string
+	// data is the data directory, with the database of SQLite in it.
+	data string
 	// databaseURL is that of PostgreSQL; empty for SQLite.
 	databaseURL string
 	key         *auth.LocalKey
@@ -37,10 +40,16 @@ type site struct {
 
 // withSite makes an empty site for something, with a PostgreSQL of its own where that is
 // attacked, and removes it afterwards.
-func (t *trial) withSite(ctx context.Context, use func(*site) error) (err error) {
+func (t *trial) withSite(ctx context.Context, use func(*site) error) error {
+	return t.withSiteOn(ctx, "", use)
+}
+
+// withSiteOn makes one whose database is in a directory that exists; where none is
+// named, beside everything else.
+func (t *trial) withSiteOn(ctx context.Context, volume string, use func(*site) error) (err error) {
 	databaseURL := ""
 	if t.engine == Postgres {
-		address, stop, err := pgtest.Start(ctx, t.Dir, true)
+		address, stop, err := pgtest.Start(ctx, cmp.Or(volume, t.Dir), true)
 		if err != nil {
 			return fmt.Errorf("start a PostgreSQL: %w", err)
 		}
@@ -52,6 +61,9 @@ func (t *trial) withSite(ctx context.Context, use func(*site) error) (err error)
 		return err
 	}
 	defer func() { err = errors.Join(err, s.remove()) }()
+	if t.engine == SQLite {
+		s.data = cmp.Or(volume, s.data)
+	}
 	return use(s)
 }
 
@@ -74,7 +86,7 @@ func (t *trial) newSite(databaseURL string) (*site, error) {
 	if err != nil {
 		return nil, fmt.Errorf("create a directory for the data: %w", err)
 	}
-	s := &site{program: t.Program, engine: t.engine, dir: dir, databaseURL: databaseURL}
+	s := &site{program: t.Program, engine: t.engine, dir: dir, data: dir, databaseURL: databaseURL}
 	if s.key, err = auth.OpenLocalKey(filepath.Join(dir, "signing-key.json")); err != nil {
 		return nil, errors.Join(err, s.remove())
 	}
@@ -112,7 +124,7 @@ func (s *site) token(account, subject string, scopes ...string) (string, error) 
 // environment is that of every command on the site.
 func (s *site) environment() []string {
 	environment := append([]string(nil), s.program.Env...)
-	environment = append(environment, config.EnvOf("data-dir")+"="+s.dir)
+	environment = append(environment, config.EnvOf("data-dir")+"="+s.data)
 	if s.databaseURL != "" {
 		environment = append(environment, config.EnvOf("database-url")+"="+s.databaseURL)
 	}
