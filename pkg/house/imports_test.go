@@ -78,8 +78,8 @@ var table = map[string]rule{
 
 	// The proof attacks servers from outside and looks at nothing but their answers.
 	"pkg/proof": {
-		ours:    []string{"pkg/auth", "pkg/cardcode", "pkg/config", "pkg/pgtest"},
-		foreign: []string{pgx, "modernc.org/sqlite"}, // locks the file of a server
+		ours:    []string{"openapi", "pkg/auth", "pkg/cardcode", "pkg/config", "pkg/pgtest"},
+		foreign: []string{pgx, sqlite, kinOpenAPI}, // it locks the file of a server
 	},
 
 	"pkg/ledgertest": {ours: []string{"pkg/ledger"}, foreign: []string{uuidModule, "pgregory.net/rapid"}},

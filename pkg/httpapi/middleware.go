@@ -20,6 +20,17 @@ const maxRequestID = 128
 // maxLogAttributes is how many attributes a line of the log can have.
 const maxLogAttributes = 10
 
+// protect marks every answer as data that belongs to one client: no cache between may
+// keep it, and no browser may take it for a page or a script.
+func (s *Server) protect(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		header := c.Response().Header()
+		header.Set(echo.HeaderCacheControl, "no-store")
+		header.Set(echo.HeaderXContentTypeOptions, "nosniff")
+		return next(c)
+	}
+}
+
 // identify gives each request an id: the client's, when it sent a sane one.
 func (s *Server) identify(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {

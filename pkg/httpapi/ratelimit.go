@@ -18,14 +18,18 @@ const (
 	rateIdle = time.Minute
 )
 
-// rateLimits holds a token bucket per principal. A nil *rateLimits does not limit.
+// rateLimits holds a token bucket per principal and account. A nil *rateLimits does not limit.
 type rateLimits struct {
 	rate  rate.Limit
 	burst int
 
 	mu      sync.Mutex
-	buckets map[string]*bucket
+	buckets map[rateKey]*bucket
 }
+
+// rateKey is what a bucket belongs to. The account is in it because a customer's subject
+// is the customer's id, and two shops may have the same one.
+type rateKey struct{ subject, account string }
 
 type bucket struct {
 	limiter *rate.Limiter
@@ -36,7 +40,7 @@ func newRateLimits(perSecond float64, burst int) *rateLimits {
 	if perSecond <= 0 {
 		return nil
 	}
-	return &rateLimits{rate: rate.Limit(perSecond), burst: max(burst, 1), buckets: map[string]*bucket{}}
+	return &rateLimits{rate: rate.Limit(perSecond), burst: max(burst, 1), buckets: map[rateKey]*bucket{}}
 }
 
 // limit refuses a principal who is too fast, and says when to come back.
@@ -44,7 +48,11 @@ func (l *rateLimits) limit(c echo.Context) error {
 	if l == nil {
 		return nil
 	}
-	reservation := l.bucket(principalOf(c.Request().Context()).Subject).Reserve()
+	account, err := pathValue(c, c.Param("aid"))
+	if err != nil {
+		return fail(api.ErrorCodeForbidden) // as for any path that names no account
+	}
+	reservation := l.bucket(rateKey{principalOf(c.Request().Context()).Subject, account}).Reserve()
 	if wait := reservation.Delay(); wait > 0 {
 		reservation.Cancel()
 		return &failure{code: api.ErrorCodeRateLimited, retryAfter: wait}
@@ -52,17 +60,17 @@ func (l *rateLimits) limit(c echo.Context) error {
 	return nil
 }
 
-func (l *rateLimits) bucket(principal string) *rate.Limiter {
+func (l *rateLimits) bucket(key rateKey) *rate.Limiter {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	now := time.Now()
-	b := l.buckets[principal]
+	b := l.buckets[key]
 	if b == nil {
 		if len(l.buckets) >= maxRateBuckets {
 			l.forget(now)
 		}
 		b = &bucket{limiter: rate.NewLimiter(l.rate, l.burst)}
-		l.buckets[principal] = b
+		l.buckets[key] = b
 	}
 	b.used = now
 	return b.limiter
@@ -70,9 +78,9 @@ func (l *rateLimits) bucket(principal string) *rate.Limiter {
 
 // forget drops idle buckets; when all are in use, all, which is generous for a moment.
 func (l *rateLimits) forget(now time.Time) {
-	for principal, b := range l.buckets {
+	for key, b := range l.buckets {
 		if now.Sub(b.used) > rateIdle {
-			delete(l.buckets, principal)
+			delete(l.buckets, key)
 		}
 	}
 	if len(l.buckets) >= maxRateBuckets {

@@ -72,7 +72,7 @@ func New(c Config) (*Server, error) {
 	s.echo.HideBanner, s.echo.HidePort = true, true
 	s.echo.Binder = binder{}
 	s.echo.HTTPErrorHandler = s.sendError
-	s.echo.Use(s.identify, s.log, s.recover, s.route)
+	s.echo.Use(s.protect, s.identify, s.log, s.recover, s.route)
 
 	operations, err := operations()
 	if err != nil {

@@ -78,6 +78,8 @@ func attacks() []attack {
 		{ItemResources, SQLite, "no file descriptors are left", 1, (*trial).noDescriptors},
 		{ItemResources, SQLite, "idle and slow connections", 1, (*trial).lingerers},
 		{ItemResources, Postgres, "slow connections", 1, (*trial).lingerers},
+		{ItemSecurity, SQLite, "an intruder", 2, (*trial).intrude},
+		{ItemSecurity, Postgres, "an intruder, two servers", 2, (*trial).intrude},
 	}
 }
 

@@ -1,0 +1,197 @@
+package proof
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/getkin/kin-openapi/openapi3"
+
+	"github.com/kortwallet/kort/openapi"
+)
+
+// operation is one of the contract. An intruder tries all that it has, so what is
+// added there is attacked here without a line of new code.
+type operation struct {
+	id, method, path string
+	pathNames        []string
+	queryNames       []string // of those that hold free text
+	allQueryNames    []string
+	bodies           []any // the contract's examples; one nil where no body is taken
+}
+
+// names are the values that requests are made with, by the contract's names for them.
+type names map[string]string
+
+// queryAliases says which value a filter or a cursor of the contract is about.
+var queryAliases = map[string]string{"search": "card_id", "customer": "customer_id", "starting_after": "cursor"}
+
+// contract reads the operations, ordered by their ids.
+func contract() ([]*operation, error) {
+	spec, err := openapi3.NewLoader().LoadFromData(openapi.KortYAML)
+	if err != nil {
+		return nil, fmt.Errorf("read the contract: %w", err)
+	}
+	var all []*operation
+	for path, item := range spec.Paths.Map() {
+		for method, described := range item.Operations() {
+			o := &operation{id: described.OperationID, method: method, path: path}
+			for _, parameters := range []openapi3.Parameters{item.Parameters, described.Parameters} {
+				for _, parameter := range parameters {
+					if err := o.take(parameter.Value); err != nil {
+						return nil, err
+					}
+				}
+			}
+			if err := o.takeBodies(described); err != nil {
+				return nil, err
+			}
+			all = append(all, o)
+		}
+	}
+	slices.SortFunc(all, func(a, b *operation) int { return strings.Compare(a.id, b.id) })
+	return all, nil
+}
+
+// take notes a parameter. One that holds free text and is not known is an error: it may
+// be the way into somebody else's account.
+func (o *operation) take(p *openapi3.Parameter) error {
+	if p.In == openapi3.ParameterInQuery {
+		o.allQueryNames = append(o.allQueryNames, p.Name)
+	}
+	switch {
+	case p.In == openapi3.ParameterInPath:
+		o.pathNames = append(o.pathNames, p.Name)
+	case !isFreeText(p.Schema.Value):
+	case p.In == openapi3.ParameterInQuery && queryAliases[p.Name] != "":
+		o.queryNames = append(o.queryNames, p.Name)
+	default:
+		return fmt.Errorf("%s has a parameter %s that the proof does not know: teach it in queryAliases", o.id, p.Name)
+	}
+	return nil
+}
+
+// isFreeText leaves out numbers, choices and dates.
+func isFreeText(schema *openapi3.Schema) bool {
+	return schema.Type.Is("string") && len(schema.Enum) == 0 && !strings.HasPrefix(schema.Pattern, "^[0-9]{4}-")
+}
+
+// takeBodies notes the examples of the body.
+func (o *operation) takeBodies(described *openapi3.Operation) error {
+	if described.RequestBody == nil {
+		o.bodies = []any{nil}
+		return nil
+	}
+	examples := described.RequestBody.Value.Content.Get("application/json").Examples
+	for _, name := range slices.Sorted(maps.Keys(examples)) {
+		text, err := json.Marshal(examples[name].Value.Value)
+		if err != nil {
+			return fmt.Errorf("read the example %s of %s: %w", name, o.id, err)
+		}
+		var body any
+		if err := json.Unmarshal(text, &body); err != nil {
+			return fmt.Errorf("read the example %s of %s: %w", name, o.id, err)
+		}
+		o.bodies = append(o.bodies, body)
+	}
+	if len(o.bodies) == 0 {
+		return fmt.Errorf("%s has no example of its body", o.id)
+	}
+	return nil
+}
+
+// probe is one way to ask for an operation.
+type probe struct {
+	*operation
+	body  any
+	query string // a parameter with free text; empty for none
+}
+
+func (p probe) String() string { return strings.TrimSuffix(p.id+" "+p.query, " ") }
+
+// probes are the ways to ask for an operation.
+func (o *operation) probes() []probe {
+	var all []probe
+	for _, body := range o.bodies {
+		all = append(all, probe{o, body, ""})
+	}
+	for _, name := range o.queryNames {
+		all = append(all, probe{o, o.bodies[0], name})
+	}
+	return all
+}
+
+// request makes the request with values of one's choice, in the path of an account.
+func (p probe) request(account string, values names) (request, error) {
+	values = values.with("aid", account)
+	target := "/v1" + p.path
+	for _, name := range p.pathNames {
+		value, known := values[name]
+		if !known {
+			return request{}, fmt.Errorf("%s has a parameter %s that the proof does not know", p.id, name)
+		}
+		target = strings.ReplaceAll(target, "{"+name+"}", url.PathEscape(value))
+	}
+	if p.query != "" {
+		target += "?" + p.query + "=" + url.QueryEscape(values[queryAliases[p.query]])
+	}
+	r := request{method: p.method, target: target}
+	if p.body == nil {
+		return r, nil
+	}
+	var err error
+	r.body, err = json.Marshal(fill(p.body, values))
+	return r, err
+}
+
+func (n names) with(name, value string) names {
+	changed := maps.Clone(n)
+	changed[name] = value
+	return changed
+}
+
+// fill copies an example with values in place of its own; of a list of objects only the
+// first one.
+func fill(example any, values names) any {
+	switch e := example.(type) {
+	case map[string]any:
+		filled := make(map[string]any, len(e))
+		for name, member := range e {
+			if value, known := values[name]; known && isText(member) {
+				filled[name] = value
+			} else {
+				filled[name] = fill(member, values)
+			}
+		}
+		return filled
+	case []any:
+		if len(e) == 0 {
+			return e
+		}
+		return []any{fill(e[0], values)}
+	}
+	return example
+}
+
+func isText(value any) bool {
+	_, ok := value.(string)
+	return ok
+}
+
+// wallets is the path of an account's wallets.
+func wallets(account string) string { return "/v1/accounts/" + account + "/wallets" }
+
+// post is a request with a body.
+func post(account, path string, body map[string]any) (request, error) {
+	text, err := json.Marshal(body)
+	return request{method: http.MethodPost, target: wallets(account) + path, body: text}, err
+}
+
+// get is a request without one.
+func get(account, path string) request {
+	return request{method: http.MethodGet, target: wallets(account) + path}
+}

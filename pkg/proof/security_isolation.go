@@ -1,0 +1,333 @@
+package proof
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"reflect"
+	"strings"
+)
+
+// longPIN is the form of PINs that appear nowhere by chance.
+const longPIN = 20
+
+// isolation lets each of two accounts reach for what is in the other.
+func (i *intruder) isolation(ctx context.Context) error {
+	w := i.wire(0)
+	defer w.close()
+	from, to, rounds := thief, victim, 0
+	err := i.during(isolationPart, func() error {
+		rounds++
+		if err := i.reach(ctx, w, from, to); err != nil {
+			return err
+		}
+		if err := i.sameNames(ctx, w, from, to); err != nil {
+			return err
+		}
+		from, to = to, from
+		return nil
+	})
+	i.note("%d operations reached for from another account, in %d rounds", len(i.operations), rounds)
+	return err
+}
+
+// belonging is what an owner has, under the names of the contract.
+func (i *intruder) belonging(ctx context.Context, w *wire, owner, cardID, customer string) (names, error) {
+	token, err := i.mint(owner, "owner")
+	if err != nil {
+		return nil, err
+	}
+	created, err := i.newCard(ctx, w, owner, token, map[string]any{"card_id": cardID, "customer_id": customer})
+	if err != nil {
+		return nil, err
+	}
+	ref := i.name("ref")
+	r, err := post(owner, "/transactions", map[string]any{
+		"card_id": cardID, "ref_id": ref, "amount": 100, "currency": "NOK", "pending": true,
+	})
+	if err != nil {
+		return nil, err
+	}
+	held, err := i.must(ctx, w, r.by(token))
+	if err != nil {
+		return nil, err
+	}
+	var txn transaction
+	if err := json.Unmarshal(held.body, &txn); err != nil {
+		return nil, err
+	}
+	return names{
+		"card_id": cardID, "customer_id": customer, "ref_id": ref, "transaction_id": txn.ID,
+		"token": created.token, "pin": created.pin, "cursor": created.id,
+	}, nil
+}
+
+// absent are names of the same shape that exist nowhere.
+func (i *intruder) absent() names {
+	return names{
+		"card_id": i.name("card"), "customer_id": i.name("customer"), "ref_id": i.name("ref"),
+		"transaction_id": fmt.Sprintf("00000000-0000-7000-8000-%012d", i.drawn.Add(1)),
+		"token":          fmt.Sprintf("DINCARD:00000000-0000-4000-8000-%012d", i.drawn.Add(1)),
+		"pin":            "00000000000000000000",
+		"cursor":         fmt.Sprintf("00000000-0000-7000-8000-%012d", i.drawn.Add(1)),
+	}
+}
+
+// newCardAnswer is what a new card's owner is told.
+type newCardAnswer struct{ id, token, pin string }
+
+// newCard makes a card with money, a PIN that can be searched for and a token that is
+// not used up.
+func (i *intruder) newCard(ctx context.Context, w *wire, owner, bearer string, fields map[string]any) (newCardAnswer, error) {
+	body := map[string]any{
+		"amount": 10_000, "currency": "NOK",
+		"pin":        map[string]any{"format": map[string]any{"length": longPIN, "numbers": true, "characters": true}},
+		"card_token": map[string]any{"expires_after_transaction": false},
+	}
+	for name, value := range fields {
+		body[name] = value
+	}
+	r, err := post(owner, "/cards", body)
+	if err != nil {
+		return newCardAnswer{}, err
+	}
+	got, err := i.must(ctx, w, r.by(bearer))
+	if err != nil {
+		return newCardAnswer{}, err
+	}
+	var card struct {
+		ID        string
+		Pin       struct{ Pin struct{ Value string } }
+		CardToken struct{ Token struct{ Value string } } `json:"card_token"`
+	}
+	err = json.Unmarshal(got.body, &card)
+	if err == nil && (card.Pin.Pin.Value == "" || card.CardToken.Token.Value == "") {
+		err = errors.New("a new card has no PIN or no token")
+	}
+	return newCardAnswer{card.ID, card.CardToken.Token.Value, card.Pin.Pin.Value}, err
+}
+
+// reach asks for each operation in another account: in the path of the other, which is
+// forbidden whatever there is, and in one's own with what the other has.
+func (i *intruder) reach(ctx context.Context, w *wire, from, to string) error {
+	type attempt struct {
+		probe
+		theirs names
+	}
+	var attempts []attempt
+	for _, o := range i.operations {
+		for _, p := range o.probes() {
+			theirs, err := i.belonging(ctx, w, to, i.name("private"), i.name("private customer"))
+			if err != nil {
+				return err
+			}
+			attempts = append(attempts, attempt{p, theirs})
+		}
+	}
+	before, err := i.stateOf(ctx, w, to)
+	if err != nil {
+		return err
+	}
+	token, err := i.mint(from, "owner") // as the owner over there is called, which must not help
+	if err != nil {
+		return err
+	}
+	for _, a := range attempts {
+		if err := i.tryPath(ctx, w, a.probe, a.theirs, to, token); err != nil {
+			return err
+		}
+		if err := i.tryNames(ctx, w, a.probe, a.theirs, from, token); err != nil {
+			return err
+		}
+	}
+	return i.unchanged(ctx, w, to, before)
+}
+
+// tryPath uses a token in the path of an account that it was not made for.
+func (i *intruder) tryPath(ctx context.Context, w *wire, p probe, theirs names, to, token string) error {
+	there, err := i.try(ctx, w, p, to, theirs, token)
+	if err != nil {
+		return err
+	}
+	if there.status != http.StatusForbidden || there.code() != "forbidden" {
+		i.violate("%s in the path of another account: %d %s", p, there.status, shorten(string(there.body)))
+	}
+	nobody, err := i.try(ctx, w, p, nowhere, theirs, token)
+	if err == nil && !same(there, nobody) {
+		i.violate("%s tells an account from one that is nowhere: %s", p, difference(there, nobody))
+	}
+	return err
+}
+
+// tryNames uses in one's own account what another one has. That has to be answered like
+// what is nowhere, to the byte. What is made anew differs in what the server draws.
+func (i *intruder) tryNames(ctx context.Context, w *wire, p probe, theirs names, from, token string) error {
+	there, err := i.try(ctx, w, p, from, theirs, token)
+	if err != nil {
+		return err
+	}
+	absent := i.absent()
+	nothing, err := i.try(ctx, w, p, from, absent, token)
+	if err != nil {
+		return err
+	}
+	if same(there, nothing) {
+		return nil
+	}
+	if there.status != http.StatusOK || nothing.status != http.StatusOK || !i.sameShape(there.body, nothing.body) {
+		i.violate("%s with the ids of another account: %s", p, difference(there, nothing))
+	}
+	for _, name := range []string{"transaction_id", "cursor", "token", "pin"} { // those that the server has drawn
+		if strings.Contains(string(there.body), theirs[name]) {
+			i.violate("%s shows %s of another account: %s", p, name, shorten(string(there.body)))
+		}
+	}
+	return nil
+}
+
+// try counts as an attack.
+func (i *intruder) try(ctx context.Context, w *wire, p probe, account string, values names, token string) (answer, error) {
+	i.tampered.Add(1)
+	r, err := p.request(account, values)
+	if err != nil {
+		return answer{}, err
+	}
+	return i.ask(ctx, w, r.by(token).with("X-Request-Id: probe"))
+}
+
+// sameNames lets both accounts call everything alike, and one of them use all of it.
+func (i *intruder) sameNames(ctx context.Context, w *wire, from, to string) error {
+	cardID, customer := i.name("shared"), i.name("shared customer")
+	theirs, err := i.belonging(ctx, w, to, cardID, customer)
+	if err != nil {
+		return err
+	}
+	token, err := i.mint(from, "owner")
+	if err != nil {
+		return err
+	}
+	before, err := i.stateOf(ctx, w, to)
+	if err != nil {
+		return err
+	}
+	if _, err := i.newCard(ctx, w, from, token, map[string]any{"card_id": cardID, "customer_id": customer}); err != nil {
+		return err
+	}
+	spend, err := post(from, "/transactions", map[string]any{
+		"card_id": cardID, "ref_id": theirs["ref_id"], "amount": 10_000, "currency": "NOK",
+	})
+	if err != nil {
+		return err
+	}
+	spent, err := i.must(ctx, w, spend.by(token))
+	if err != nil {
+		return err
+	}
+	if spent.header.Get("Idempotency-Replayed") != "" {
+		i.violate("a ref_id of another account is a replay: %s", spent.body)
+	}
+	removal := get(from, "/cards/"+url.PathEscape(cardID))
+	removal.method = http.MethodDelete
+	if _, err := i.must(ctx, w, removal.by(token)); err != nil {
+		return err
+	}
+	i.tampered.Add(3)
+	return i.unchanged(ctx, w, to, before)
+}
+
+// stateOf is all that the lists of an account show.
+func (i *intruder) stateOf(ctx context.Context, w *wire, owner string) (string, error) {
+	token, err := i.mint(owner, "auditor")
+	if err != nil {
+		return "", err
+	}
+	var state strings.Builder
+	read := func(path string) ([]byte, error) {
+		got, err := i.must(ctx, w, get(owner, path).by(token))
+		state.Write(got.body)
+		return got.body, err
+	}
+	for cursor := "?include_deleted=true&limit=100"; cursor != ""; {
+		text, err := read("/cards" + cursor)
+		if err != nil {
+			return "", err
+		}
+		var page struct {
+			Cards []struct {
+				CardID    string `json:"card_id"`
+				DeletedAt string `json:"deleted_at"`
+			}
+			StartingAfter string `json:"starting_after"`
+		}
+		if err := json.Unmarshal(text, &page); err != nil {
+			return "", err
+		}
+		for _, c := range page.Cards {
+			if c.DeletedAt != "" {
+				continue
+			}
+			for _, part := range []string{"", "/transactions"} {
+				if _, err := read("/cards/" + url.PathEscape(c.CardID) + part); err != nil {
+					return "", err
+				}
+			}
+		}
+		if cursor = ""; page.StartingAfter != "" {
+			cursor = "?include_deleted=true&limit=100&starting_after=" + page.StartingAfter
+		}
+	}
+	return state.String(), nil
+}
+
+// unchanged compares an account with what it was.
+func (i *intruder) unchanged(ctx context.Context, w *wire, owner, before string) error {
+	after, err := i.stateOf(ctx, w, owner)
+	if err == nil && after != before {
+		i.violate("an account was changed from another: %d bytes of lists became %d", len(before), len(after))
+	}
+	return err
+}
+
+// same compares answers to the byte, but for the date.
+func same(a, b answer) bool { return difference(a, b) == "" }
+
+// difference tells how answers differ; nothing where they do not.
+func difference(a, b answer) string {
+	x, y := a.header.Clone(), b.header.Clone()
+	x.Del("Date")
+	y.Del("Date")
+	if a.status == b.status && string(a.body) == string(b.body) && reflect.DeepEqual(x, y) {
+		return ""
+	}
+	return fmt.Sprintf("%d %v %s, but %d %v %s", a.status, x, shorten(string(a.body)), b.status, y, shorten(string(b.body)))
+}
+
+// sameShape compares JSON texts by their members, not by the texts in them.
+func (i *intruder) sameShape(a, b []byte) bool {
+	var x, y any
+	return json.Unmarshal(a, &x) == nil && json.Unmarshal(b, &y) == nil && reflect.DeepEqual(shape(x), shape(y))
+}
+
+// shape blanks the texts in a value.
+func shape(value any) any {
+	switch v := value.(type) {
+	case map[string]any:
+		blank := make(map[string]any, len(v))
+		for name, member := range v {
+			blank[name] = shape(member)
+		}
+		return blank
+	case []any:
+		blank := make([]any, len(v))
+		for n, item := range v {
+			blank[n] = shape(item)
+		}
+		return blank
+	case string:
+		return ""
+	}
+	return value
+}

@@ -1,0 +1,273 @@
+package proof
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"crypto/sha512"
+	"encoding/base64"
+	"encoding/binary"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"unicode/utf16"
+
+	"github.com/jackc/pgx/v5"
+)
+
+const (
+	// leastSecretBytes keeps out values that are somewhere by chance.
+	leastSecretBytes = 12
+	// mostSecrets bounds for how many values is searched.
+	mostSecrets = 4000
+	// keyBytes is how much of a form finds it.
+	keyBytes = 8
+)
+
+// secrets are the clear values that must be nowhere but in the answers that gave them.
+type secrets struct {
+	mu    sync.Mutex
+	known map[string]string // what it is, by its value
+}
+
+// newSecrets knows the data key and the private signing key.
+func newSecrets(s *site) (*secrets, error) {
+	all := &secrets{known: map[string]string{}}
+	dataKey, err := os.ReadFile(s.dataKeyFile())
+	if err != nil {
+		return nil, fmt.Errorf("read the data key: %w", err)
+	}
+	all.keep("the data key", strings.TrimSpace(string(dataKey)))
+	return all, nil
+}
+
+func (s *secrets) keep(what, value string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(value) >= leastSecretBytes && len(s.known) < mostSecrets {
+		s.known[value] = what
+	}
+}
+
+// learn keeps the clear values of an answer.
+func (s *secrets) learn(got answer) {
+	var body any
+	if got.status == http.StatusOK && bytes.Contains(got.body, []byte(`"value"`)) && json.Unmarshal(got.body, &body) == nil {
+		s.walk("", body)
+	}
+}
+
+func (s *secrets) walk(name string, value any) {
+	switch v := value.(type) {
+	case map[string]any:
+		if clearValue, ok := v["value"].(string); ok && (name == "token" || name == "pin") {
+			s.keep("a "+name, clearValue)
+		}
+		for inner, member := range v {
+			s.walk(inner, member)
+		}
+	case []any:
+		for _, item := range v {
+			s.walk(name, item)
+		}
+	}
+}
+
+// hideAndSeek puts secrets where they do not belong, and searches while the servers run.
+func (i *intruder) hideAndSeek(ctx context.Context) error {
+	g, err := i.newGuesser(ctx)
+	if err != nil {
+		return err
+	}
+	w := i.wire(0)
+	defer w.close()
+	for _, secret := range []string{g.card.pin, g.card.token, g.bearer} {
+		escaped := url.QueryEscape(secret)
+		for _, r := range []request{
+			get(victim, "/cards/"+escaped), get(victim, "/cards?search="+escaped), get(victim, "/cards?limit="+escaped),
+			get(victim, "/cards?starting_after="+escaped), get(victim, "/"+escaped), {method: "GET", target: "/" + escaped},
+			get(victim, "/cards").with("X-Request-Id: !" + secret), get(victim, "/cards").with("User-Agent: " + secret),
+			{method: "POST", target: wallets(victim) + "/info", body: []byte(`{"token":"` + secret + `","pin":["` + secret + `"]}`)},
+			{method: "POST", target: wallets(victim) + "/info", body: []byte(`{"` + secret + `":`)},
+			{method: "POST", target: wallets(victim) + "/info", body: []byte(`{"token":"` + secret + `","pin":"` + secret + `"}`)},
+			{method: "POST", target: wallets(victim) + "/transactions", body: []byte(`{"token":"` + secret + `","amount":"` + secret + `"}`)},
+			{method: "POST", target: wallets(victim) + "/cards", body: []byte(`{"card_id":7,"amount":"` + secret + `"}`)},
+		} {
+			i.tampered.Add(1)
+			r.marks = []string{secret}
+			if _, err := i.ask(ctx, w, r.by(g.bearer)); err != nil {
+				return err
+			}
+		}
+	}
+	return i.search(ctx)
+}
+
+// searchAtRest searches once more when all servers have ended.
+func (i *intruder) searchAtRest(ctx context.Context) error {
+	if err := i.checkLog(); err != nil {
+		return err
+	}
+	if err := i.search(ctx); err != nil {
+		return err
+	}
+	i.note("%d secrets searched for", len(i.secrets.known))
+	return nil
+}
+
+// search looks for all secrets in the log and in the files of the database. What has to
+// be in there is searched for as well: a search that finds nothing at all is blind.
+func (i *intruder) search(ctx context.Context) error {
+	h := newHaystack()
+	for value, what := range i.secrets.known {
+		for form, text := range forms(value) {
+			h.seek(what+", "+form, text)
+		}
+	}
+	const control = "a customer's id"
+	h.seek(control, []byte("private customer-"))
+	h.seek(control, []byte("injected customer-"))
+	files, err := i.files(ctx)
+	if err != nil {
+		return err
+	}
+	seen := false
+	for _, file := range files {
+		content, err := os.ReadFile(file)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue // a server that runs removes files
+		}
+		if err != nil {
+			return fmt.Errorf("search: %w", err)
+		}
+		for _, found := range h.find(content) {
+			if found == control {
+				seen = true
+			} else {
+				i.violate("%s is in %s", found, filepath.Base(file))
+			}
+		}
+	}
+	if !seen {
+		return fmt.Errorf("search: nothing was found in %d files, not even what has to be there", len(files))
+	}
+	return nil
+}
+
+// files are those of the site, without the keys, and those of PostgreSQL, with its
+// write-ahead log and its own log.
+func (i *intruder) files(ctx context.Context) ([]string, error) {
+	dirs := []string{i.site.dir}
+	if i.engine == Postgres {
+		dir, err := i.checkpoint(ctx)
+		if err != nil {
+			return nil, err
+		}
+		dirs = append(dirs, dir)
+	}
+	keys := []string{i.site.dataKeyFile(), filepath.Join(i.site.dir, "signing-key.json")}
+	var files []string
+	for _, dir := range dirs {
+		err := filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
+			if errors.Is(err, fs.ErrNotExist) {
+				return nil
+			}
+			if err == nil && entry.Type().IsRegular() && !slices.Contains(keys, path) {
+				files = append(files, path)
+			}
+			return err
+		})
+		if err != nil {
+			return nil, fmt.Errorf("list the files: %w", err)
+		}
+	}
+	return files, nil
+}
+
+// checkpoint has PostgreSQL write what it has in memory, and returns where its files are:
+// beside its socket.
+func (i *intruder) checkpoint(ctx context.Context) (dir string, err error) {
+	conn, err := pgx.Connect(ctx, i.site.databaseURL)
+	if err != nil {
+		return "", fmt.Errorf("connect to PostgreSQL: %w", err)
+	}
+	defer func() { err = errors.Join(err, conn.Close(ctx)) }()
+	if _, err := conn.Exec(ctx, "CHECKPOINT"); err != nil {
+		return "", fmt.Errorf("write PostgreSQL's files: %w", err)
+	}
+	err = conn.QueryRow(ctx, "SHOW data_directory").Scan(&dir)
+	return filepath.Dir(dir), err
+}
+
+// forms are the ways to write a value that keep it as it is, or that who has a guess can
+// recognise: a digest without a key.
+func forms(value string) map[string][]byte {
+	raw := []byte(value)
+	short, long := sha256.Sum256(raw), sha512.Sum512(raw)
+	wide := make([]byte, 0, 2*len(raw))
+	for _, unit := range utf16.Encode([]rune(value)) {
+		wide = binary.LittleEndian.AppendUint16(wide, unit)
+	}
+	return map[string][]byte{
+		"clear": raw, "backwards": reversed(raw), "UTF-16": wide,
+		"hex": []byte(hex.EncodeToString(raw)), "HEX": []byte(strings.ToUpper(hex.EncodeToString(raw))),
+		"base64":          []byte(base64.RawStdEncoding.EncodeToString(raw)),
+		"base64 in a URL": []byte(base64.RawURLEncoding.EncodeToString(raw)), "escaped": []byte(url.QueryEscape(value)),
+		"SHA-256": short[:], "SHA-256 in hex": []byte(hex.EncodeToString(short[:])), "SHA-256 in base64": []byte(base64.RawStdEncoding.EncodeToString(short[:])),
+		"SHA-512": long[:], "SHA-512 in hex": []byte(hex.EncodeToString(long[:])),
+	}
+}
+
+func reversed(raw []byte) []byte {
+	turned := slices.Clone(raw)
+	slices.Reverse(turned)
+	return turned
+}
+
+// haystack searches for many texts at once, each of at least keyBytes.
+type haystack struct {
+	maybe   [1 << 16]bool // by a hash of the first bytes: most places are passed by this alone
+	needles map[uint64][]needle
+}
+
+type needle struct {
+	name string
+	text []byte
+}
+
+func newHaystack() *haystack { return &haystack{needles: map[uint64][]needle{}} }
+
+func (h *haystack) seek(name string, text []byte) {
+	key := binary.BigEndian.Uint64(text[:keyBytes])
+	h.maybe[slot(key)] = true
+	h.needles[key] = append(h.needles[key], needle{name, text})
+}
+
+// find returns the names of what is in a content, each once.
+func (h *haystack) find(content []byte) []string {
+	var found []string
+	var key uint64
+	for end, b := range content {
+		key = key<<8 | uint64(b)
+		if end < keyBytes-1 || !h.maybe[slot(key)] {
+			continue
+		}
+		for _, n := range h.needles[key] {
+			if bytes.HasPrefix(content[end-keyBytes+1:], n.text) && !slices.Contains(found, n.name) {
+				found = append(found, n.name)
+			}
+		}
+	}
+	return found
+}
+
+func slot(key uint64) uint64 { return key * 0x9e3779b97f4a7c15 >> 48 }
