@@ -46,7 +46,8 @@ func tryPIN(now Micros, pin *PIN, attempt PINAttempt, required bool) (*PIN, *Ref
 		return pin, refuse(CodeInvalidPIN)
 	case pin.LockedUntil != nil && now < *pin.LockedUntil:
 		refusal := refuse(CodePINLocked)
-		refusal.RetryAfter = time.Duration(*pin.LockedUntil-now) * time.Microsecond
+		// Another server has locked it, and its clock may be ahead of this one's.
+		refusal.RetryAfter = min(time.Duration(*pin.LockedUntil-now)*time.Microsecond, PINLockTime)
 		return pin, refusal
 	}
 	next := *pin

@@ -48,6 +48,21 @@ func TestPINLock(t *testing.T) {
 	}
 }
 
+// A server whose clock is behind that of the one that locked the PIN promises no longer
+// wait than there is.
+func TestPINLockOfAnotherClock(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.do(w.create("A", 10, w.withPIN("right")))
+	for range 5 {
+		w.refuse(w.guess("wrong"), ledger.CodeInvalidPIN)
+	}
+	w.later(-time.Second)
+	if refusal := w.refuse(w.guess("right"), ledger.CodePINLocked); refusal.RetryAfter != ledger.PINLockTime {
+		t.Errorf("retry after %s, which is more than a lock lasts", refusal.RetryAfter)
+	}
+}
+
 func TestRotationUnlocks(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

@@ -13,8 +13,9 @@ import (
 )
 
 const (
-	// mark is in everything that is injected, so that it is found wherever it turns up.
-	mark = "qzx7injected"
+	// mark is in everything that is injected, so that it is found wherever it turns up. No
+	// request id may have all of its characters: a sane one is repeated, as the contract says.
+	mark = "qzx7~injected"
 	// placeholder is what stands in a body where something is to be injected.
 	placeholder = "@@injected@@"
 	// scratch is the account that injections are tried in.

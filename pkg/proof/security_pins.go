@@ -18,6 +18,8 @@ const (
 	// connections.
 	stormGuesses = 200
 	stormWires   = 8
+	// guessAgain is how long a connection waits after a guess that was lost.
+	guessAgain = 40 * time.Millisecond
 )
 
 // guesser is after the PIN of one card.
@@ -120,7 +122,7 @@ func (g *guesser) guessAll(ctx context.Context, guesses int, mayBreak bool) erro
 				}
 				if err != nil {
 					w.close()
-					if failures[n] = pause(ctx, askAgain); failures[n] != nil {
+					if failures[n] = pause(ctx, guessAgain); failures[n] != nil {
 						return
 					}
 				}
@@ -182,10 +184,12 @@ func (i *intruder) guessThroughCrashes(ctx context.Context) (lost int, err error
 			return 0, err
 		}
 		if g.wrong != n+1 {
-			i.violate("after %d wrong PINs and %d kills the next was not compared", n, n)
+			i.violate("the wrong PIN number %d, after a kill, was not compared", n+1)
 		}
-		if err := g.restart(ctx); err != nil {
-			return 0, err
+		if n%2 == 0 { // also after the last one
+			if err := g.restart(ctx); err != nil {
+				return 0, err
+			}
 		}
 	}
 	if err := g.mustBeLocked(ctx); err != nil {

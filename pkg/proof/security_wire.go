@@ -167,8 +167,12 @@ func (i *intruder) examine(r request, got answer) {
 	}
 }
 
-// fromEdge tells whether net/http has refused what it could not read as a request.
+// fromEdge tells whether net/http has refused what it could not read as a request, or did
+// not want to expect.
 func (a answer) fromEdge() bool {
+	if a.status == http.StatusExpectationFailed {
+		return len(a.body) == 0
+	}
 	return a.status >= 400 && strings.HasPrefix(a.header.Get("Content-Type"), "text/plain") &&
 		strings.HasPrefix(string(a.body), strconv.Itoa(a.status))
 }
