@@ -11,6 +11,9 @@ GOLANGCI_LINT := go run -ldflags='-s -w' github.com/golangci/golangci-lint/v2/cm
 ACTIONLINT    := go run github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
 OASDIFF       := go run github.com/oasdiff/oasdiff@v1.36.0
 BENCHSTAT     := go run golang.org/x/perf/cmd/benchstat@v0.0.0-20260908200009-22c9c6c9d4da
+GOVULNCHECK   := go run golang.org/x/vuln/cmd/govulncheck@v1.9.0
+CYCLONEDX     := go run github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod@v1.10.0
+GO_LICENSES   := go run github.com/google/go-licenses@v1.6.0
 
 # One PostgreSQL for all test binaries; says at the end if there was none.
 WITH_POSTGRES := go run ./pkg/pgtest/withpostgres
@@ -110,6 +113,19 @@ lint-spec: ## Lint openapi/kort.yaml with Redocly and Spectral (needs npm).
 .PHONY: breaking
 breaking: ## Fail if openapi/kort.yaml breaks clients of the newest release.
 	@.ci/breaking $(OASDIFF)
+
+.PHONY: vuln
+vuln: ## Look for known vulnerabilities in what is called (needs vuln.go.dev).
+	@.ci/vuln $(GOVULNCHECK)
+
+.PHONY: sbom
+sbom: build ## List all that is in the binary, in CycloneDX form (bin/kort.cdx.json).
+	@$(CYCLONEDX) bin -json -std -output bin/kort.cdx.json bin/kort
+	@echo "sbom: $$(grep -c '"bom-ref"' bin/kort.cdx.json) components (in bin/kort.cdx.json)"
+
+.PHONY: licences
+licences: ## Check that only allowed licences are in the binary (bin/licences.csv).
+	@.ci/licences $(GO_LICENSES)
 
 .PHONY: check
 check: modules generate-check lint-spec breaking lint test race ## Run everything that CI runs.

@@ -88,6 +88,9 @@ func (o *operation) codes(t testing.TB) map[int][]string {
 	return codes
 }
 
+// headersOfHTTP are on answers because of how HTTP works, and no matter of the contract.
+var headersOfHTTP = []string{"Content-Type", "Content-Length", "Date", "Connection", "Cache-Control", "X-Content-Type-Options"}
+
 // check compares an answer with the contract: status, headers, schema, and what a
 // schema does not say.
 func (o *operation) check(t testing.TB, request *http.Request, r *reply) {
@@ -108,12 +111,15 @@ func (o *operation) check(t testing.TB, request *http.Request, r *reply) {
 	if got := r.header.Get("Content-Type"); got != "application/json" {
 		t.Errorf("%s: Content-Type is %q", o.id, got)
 	}
+	if r.header.Get("Cache-Control") != "no-store" || r.header.Get("X-Content-Type-Options") != "nosniff" {
+		t.Errorf("%s: a %d may be cached or sniffed at: %v", o.id, r.status, r.header)
+	}
 	for name := range r.header {
 		known := false
 		for declaredName := range declared.Headers {
 			known = known || http.CanonicalHeaderKey(declaredName) == name
 		}
-		if !known && !slices.Contains([]string{"Content-Type", "Content-Length", "Date", "Connection"}, name) {
+		if !known && !slices.Contains(headersOfHTTP, name) {
 			t.Errorf("%s: a %d has the undeclared header %s", o.id, r.status, name)
 		}
 	}

@@ -94,6 +94,9 @@ func checkPlainFailure(t *testing.T, method string, r *reply) {
 	if r.header.Get("X-Request-Id") == "" || r.header.Get("Content-Type") != "application/json" {
 		t.Errorf("the headers are %v", r.header)
 	}
+	if r.header.Get("Cache-Control") != "no-store" || r.header.Get("X-Content-Type-Options") != "nosniff" {
+		t.Errorf("the answer may be cached or sniffed at: %v", r.header)
+	}
 	if method == http.MethodHead {
 		return
 	}
@@ -222,6 +225,8 @@ func TestRateLimit(t *testing.T) {
 			t.Errorf("Retry-After is %d, want 10", got)
 		}
 		a.want(t, ok, slow("another"))
+		sameName := limited.account() // whose customer has the same id
+		sameName.want(t, ok, call{operation: "aid_cards_get", token: sameName.as(t, "one", auth.ScopeRead)})
 		stranger := slow("one")
 		stranger.token = "none"
 		a.want(t, "unauthorized", stranger)

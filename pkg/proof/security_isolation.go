@@ -177,7 +177,7 @@ func (i *intruder) tryNames(ctx context.Context, w *wire, p probe, theirs names,
 	if same(there, nothing) {
 		return nil
 	}
-	if there.status != http.StatusOK || nothing.status != http.StatusOK || !i.sameShape(there.body, nothing.body) {
+	if there.status != http.StatusOK || nothing.status != http.StatusOK || !sameShape(there.body, nothing.body) {
 		i.violate("%s with the ids of another account: %s", p, difference(there, nothing))
 	}
 	for _, name := range []string{"transaction_id", "cursor", "token", "pin"} { // those that the server has drawn
@@ -306,7 +306,7 @@ func difference(a, b answer) string {
 }
 
 // sameShape compares JSON texts by their members, not by the texts in them.
-func (i *intruder) sameShape(a, b []byte) bool {
+func sameShape(a, b []byte) bool {
 	var x, y any
 	return json.Unmarshal(a, &x) == nil && json.Unmarshal(b, &y) == nil && reflect.DeepEqual(shape(x), shape(y))
 }
