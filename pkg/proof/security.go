@@ -43,6 +43,11 @@ type intruder struct {
 	tampered   atomic.Int64
 	limited    atomic.Bool // the servers limit rates
 	drawn      atomic.Int64
+	// leaving is a token whose time is over soon.
+	leaving struct {
+		token string
+		until time.Time
+	}
 }
 
 // intrude attacks with requests alone; nothing is killed but to guess on.
@@ -77,7 +82,7 @@ func newIntruder(t *trial, s *site) (*intruder, error) {
 func (i *intruder) attack(ctx context.Context) error {
 	err := i.withServers(ctx, i.many(), func() error {
 		for _, step := range []func(context.Context) error{
-			i.isolation, i.forgery, i.injection, i.timing, i.guessing, i.rotation, i.hideAndSeek,
+			i.isolation, i.forgery, i.injection, i.timing, i.rotation, i.afterLastMinute, i.guessing, i.hideAndSeek,
 		} {
 			if err := step(ctx); err != nil {
 				return err

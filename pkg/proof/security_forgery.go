@@ -9,6 +9,9 @@ import (
 	"net/http"
 	"strings"
 	"sync/atomic"
+	"time"
+
+	"github.com/kortwallet/kort/pkg/auth"
 )
 
 // forgery is a way to ask without a good access token.
@@ -57,6 +60,9 @@ func (i *intruder) forgery(ctx context.Context) (err error) {
 	if err := i.controls(ctx, w); err != nil {
 		return err
 	}
+	if err := i.lastMinute(ctx, w); err != nil {
+		return err
+	}
 	if err := i.present(ctx, w, f.list); err != nil {
 		return err
 	}
@@ -93,7 +99,53 @@ func (i *intruder) controls(ctx context.Context, w *wire) error {
 			i.violate("a token of another account, %s, got %d", s.alg, got.status)
 		}
 	}
+	return i.outside(ctx, w)
+}
+
+// outside asks for what belongs to no operation.
+func (i *intruder) outside(ctx context.Context, w *wire) error {
+	for want, requests := range map[int][]request{
+		http.StatusOK:               {{method: http.MethodGet, target: "/healthz"}, {method: http.MethodGet, target: "/readyz"}},
+		http.StatusNotFound:         {{method: http.MethodGet, target: "/"}, {method: http.MethodGet, target: "/debug/pprof/"}, {method: http.MethodGet, target: "/metrics"}},
+		http.StatusMethodNotAllowed: {{method: http.MethodPut, target: wallets(victim) + "/cards"}, {method: http.MethodTrace, target: wallets(victim) + "/cards"}},
+	} {
+		for _, r := range requests {
+			got, err := i.ask(ctx, w, r)
+			if err != nil {
+				return err
+			}
+			if got.status != want {
+				i.violate("%s got %d, want %d", r, got.status, want)
+			}
+		}
+	}
 	return nil
+}
+
+// lastMinute is a token that is good for some seconds yet, for the clocks of issuer and
+// server may differ, and that the server will remember.
+func (i *intruder) lastMinute(ctx context.Context, w *wire) (err error) {
+	const left = 8 * time.Second
+	now := time.Now()
+	i.leaving.until = now.Add(left)
+	i.leaving.token, err = i.signers.rsa.token(nil, members{"exp": now.Add(left - auth.Leeway).Unix()})
+	if err != nil {
+		return err
+	}
+	_, err = i.must(ctx, w, get(victim, "/cards").by(i.leaving.token))
+	return err
+}
+
+// afterLastMinute shows that token again when its time is over.
+func (i *intruder) afterLastMinute(ctx context.Context) error {
+	if err := pause(ctx, time.Until(i.leaving.until)); err != nil {
+		return err
+	}
+	w := i.wire(0)
+	defer w.close()
+	return i.refused(ctx, w, i.operations[0], forgery{
+		name: "a token that was remembered and has expired", lines: []string{"Authorization: Bearer " + i.leaving.token},
+	})
 }
 
 // present shows each forgery to one operation, and the missing token to all.

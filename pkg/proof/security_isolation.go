@@ -27,6 +27,9 @@ func (i *intruder) isolation(ctx context.Context) error {
 		if err := i.sameNames(ctx, w, from, to); err != nil {
 			return err
 		}
+		if err := i.lockOut(ctx, w, from, to); err != nil {
+			return err
+		}
 		from, to = to, from
 		return nil
 	})
@@ -236,6 +239,40 @@ func (i *intruder) sameNames(ctx context.Context, w *wire, from, to string) erro
 	}
 	i.tampered.Add(3)
 	return i.unchanged(ctx, w, to, before)
+}
+
+// lockOut tries wrong PINs on a card of another account, to lock its owner out.
+func (i *intruder) lockOut(ctx context.Context, w *wire, from, to string) error {
+	theirs, err := i.belonging(ctx, w, to, i.name("private"), i.name("private customer"))
+	if err != nil {
+		return err
+	}
+	look := func(account, pin string) (answer, error) {
+		token, err := i.mint(account, "owner")
+		if err != nil {
+			return answer{}, err
+		}
+		r, err := post(account, "/info", map[string]any{"token": theirs["token"], "pin": pin})
+		if err != nil {
+			return answer{}, err
+		}
+		return i.ask(ctx, w, r.by(token))
+	}
+	for range pinTries + 1 {
+		i.tampered.Add(1)
+		got, err := look(from, "wrong")
+		if err != nil {
+			return err
+		}
+		if got.code() != "not_found" {
+			i.violate("a wrong PIN for a card of another account got %d %s", got.status, shorten(string(got.body)))
+		}
+	}
+	got, err := look(to, theirs["pin"])
+	if err == nil && got.status != http.StatusOK {
+		i.violate("wrong PINs from another account lock the owner out: %d %s", got.status, shorten(string(got.body)))
+	}
+	return err
 }
 
 // stateOf is all that the lists of an account show.

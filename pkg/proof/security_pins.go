@@ -152,21 +152,28 @@ func (i *intruder) storm(ctx context.Context) error {
 // mustBeLocked tries the right PIN everywhere, in all ways.
 func (g *guesser) mustBeLocked(ctx context.Context) error {
 	for server := range g.servers {
-		w := g.wire(server)
-		defer w.close()
-		for way := range 3 {
-			g.tampered.Add(1)
-			r, err := g.request(way, g.card.pin)
-			if err != nil {
-				return err
-			}
-			got, err := g.ask(ctx, w, r)
-			if err != nil {
-				return err
-			}
-			if got.code() != "pin_locked" {
-				g.violate("the right PIN of a locked card got %d %s", got.status, shorten(string(got.body)))
-			}
+		if err := g.mustBeLockedAt(ctx, g.wire(server)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// mustBeLockedAt tries the right PIN in all ways on one connection.
+func (g *guesser) mustBeLockedAt(ctx context.Context, w *wire) error {
+	defer w.close()
+	for way := range 3 {
+		g.tampered.Add(1)
+		r, err := g.request(way, g.card.pin)
+		if err != nil {
+			return err
+		}
+		got, err := g.ask(ctx, w, r)
+		if err != nil {
+			return err
+		}
+		if got.code() != "pin_locked" {
+			g.violate("the right PIN of a locked card got %d %s", got.status, shorten(string(got.body)))
 		}
 	}
 	return nil

@@ -39,14 +39,16 @@ type secrets struct {
 	known map[string]string // what it is, by its value
 }
 
-// newSecrets knows the data key and the private signing key.
+// newSecrets knows the data keys.
 func newSecrets(s *site) (*secrets, error) {
 	all := &secrets{known: map[string]string{}}
 	dataKey, err := os.ReadFile(s.dataKeyFile())
 	if err != nil {
 		return nil, fmt.Errorf("read the data key: %w", err)
 	}
-	all.keep("the data key", strings.TrimSpace(string(dataKey)))
+	for _, word := range strings.Fields(string(dataKey)) {
+		all.keep("a data key", word)
+	}
 	return all, nil
 }
 
