@@ -216,6 +216,9 @@ func (c *modelCard) tryPIN(now ledger.Micros, check ledger.PINCheck) Expectation
 	if c.pin.locked != nil {
 		if now < *c.pin.locked {
 			wait := time.Duration(*c.pin.locked-now) * time.Microsecond
+			if wait > pinPause { // the clock was set back meanwhile
+				wait = pinPause
+			}
 			return Expectation{Code: ledger.CodePINLocked, RetryAfter: wait}
 		}
 		c.pin.locked, c.pin.wrong = nil, 0
