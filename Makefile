@@ -128,7 +128,7 @@ licences: ## Check that only allowed licences are in the binary (bin/licences.cs
 	@.ci/licences $(GO_LICENSES)
 
 .PHONY: check
-check: modules generate-check lint-spec breaking lint test race ## Run everything that CI runs.
+check: modules generate-check lint-spec breaking lint test race ## Run what every change has to pass (CI also looks at vulnerabilities and licences).
 
 .PHONY: clean
 clean: ## Remove what was built.

@@ -80,7 +80,7 @@ func newIntruder(t *trial, s *site) (*intruder, error) {
 
 // attack runs everything against the site.
 func (i *intruder) attack(ctx context.Context) error {
-	err := i.withServers(ctx, i.many(), func() error {
+	err := i.withServers(ctx, func() error {
 		for _, step := range []func(context.Context) error{
 			i.isolation, i.forgery, i.injection, i.timing, i.rotation, i.afterLastMinute, i.guessing, i.hideAndSeek,
 		} {
@@ -94,7 +94,11 @@ func (i *intruder) attack(ctx context.Context) error {
 		return err
 	}
 	i.limited.Store(true)
-	if err := i.withServers(ctx, 1, func() error { return i.rates(ctx) }, rateFlags()...); err != nil {
+	err = i.withServer(ctx, i.site, func(limited *server) error {
+		i.servers = []*server{limited}
+		return i.rates(ctx)
+	}, rateFlags()...)
+	if err != nil {
 		return err
 	}
 	return i.searchAtRest(ctx)
@@ -108,16 +112,16 @@ func (i *intruder) many() int {
 	return 1
 }
 
-// withServers starts servers for something, and stops them afterwards.
-func (i *intruder) withServers(ctx context.Context, count int, use func() error, flags ...string) (err error) {
+// withServers starts as many servers as there can be, and stops them after the use.
+func (i *intruder) withServers(ctx context.Context, use func() error) (err error) {
 	i.servers = nil
 	defer func() {
 		for _, s := range i.servers {
 			err = errors.Join(err, s.stop())
 		}
 	}()
-	for range count {
-		s, err := i.site.newServer(ctx, flags...)
+	for range i.many() {
+		s, err := i.site.newServer(ctx)
 		if err != nil {
 			return err
 		}
