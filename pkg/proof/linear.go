@@ -39,7 +39,9 @@ type linearizer struct {
 	// direct lead to the servers, one client after the other, and spoiled to the same
 	// ones through proxies.
 	direct, spoiled []route
-	seen            tally
+	// database stands before PostgreSQL; nil for SQLite.
+	database *proxy
+	seen     tally
 }
 
 // route is how a client of a history reaches a server.
@@ -61,24 +63,34 @@ func (t *trial) linearOne(ctx context.Context) error { return t.linearizable(ctx
 // linearTwo has two on the same database.
 func (t *trial) linearTwo(ctx context.Context) error { return t.linearizable(ctx, 2) }
 
-// linearizable writes histories on so many servers until the share is over.
+// linearizable writes histories on so many servers.
 func (t *trial) linearizable(ctx context.Context, servers int) error {
 	return t.withSite(ctx, func(s *site) error {
-		return t.withServers(ctx, s, servers, func(servers []*server) (err error) {
-			l := &linearizer{trial: t}
-			defer func() { err = errors.Join(err, l.close()) }()
-			if err := l.connect(ctx, s, servers); err != nil {
-				return err
-			}
-			if err := l.run(ctx); err != nil {
-				return err
-			}
-			if said, err := s.run(ctx, "verify"); err != nil {
-				t.violate("kort verify: %v: %s", err, said)
-			}
-			return nil
-		})
+		write := func(database *proxy) error {
+			return t.withServers(ctx, s, servers, func(servers []*server) error {
+				l := &linearizer{trial: t, database: database}
+				return errors.Join(l.over(ctx, s, servers), l.close())
+			})
+		}
+		if s.databaseURL == "" {
+			return write(nil)
+		}
+		return s.throughProxy(ctx, write)
 	})
+}
+
+// over writes histories over these servers until the share is over, and audits them.
+func (l *linearizer) over(ctx context.Context, s *site, servers []*server) error {
+	if err := l.connect(ctx, s, servers); err != nil {
+		return err
+	}
+	if err := l.run(ctx); err != nil {
+		return err
+	}
+	if said, err := s.run(ctx, "verify"); err != nil {
+		l.violate("kort verify: %v: %s", err, said)
+	}
+	return nil
 }
 
 // withServers starts several servers on one site for something.
@@ -142,6 +154,9 @@ func (l *linearizer) run(ctx context.Context) error {
 	}
 	l.note("%d histories, %d undecided; %d refused, %d replays, %d conflicts; %d times no answer; %d pairs of the same request at once",
 		l.seen.histories, l.seen.undecided, l.seen.refused, l.seen.replayed, l.seen.conflicts, l.seen.lost, l.seen.together)
+	if l.database != nil {
+		l.note("%d answers to a COMMIT lost", l.database.muted.Load())
+	}
 	return nil
 }
 

@@ -196,11 +196,14 @@ func (v *visitor) ask(ctx context.Context, r request) error {
 	return nil
 }
 
-// fault loses an answer, or ends all connections.
+// fault loses an answer, to a client or to a COMMIT, or ends the connections of clients.
 func (v *visitor) fault() {
-	if v.random.IntN(4) == 0 {
+	switch dice := v.random.IntN(8); {
+	case dice < 2:
 		v.proxy.cut()
-	} else {
+	case dice < 4 && v.database != nil:
+		v.database.mute.Store(1)
+	default:
 		v.proxy.mute.Store(1)
 	}
 	v.mu.Lock()

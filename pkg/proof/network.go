@@ -25,17 +25,23 @@ func (t *trial) clientNetwork(ctx context.Context) error {
 
 // databaseNetwork spoils the connections between the server and PostgreSQL.
 func (t *trial) databaseNetwork(ctx context.Context) error {
-	return t.withSite(ctx, func(s *site) (err error) {
-		p, through, err := newPostgresProxy(ctx, s.databaseURL)
-		if err != nil {
-			return err
-		}
-		defer func() { err = errors.Join(err, p.close()) }()
-		s.databaseURL = through
-		return t.withServer(ctx, s, func(server *server) error {
-			return t.spoiled(ctx, s, server, server.url(), p)
+	return t.withSite(ctx, func(s *site) error {
+		return s.throughProxy(ctx, func(p *proxy) error {
+			return t.withServer(ctx, s, func(server *server) error {
+				return t.spoiled(ctx, s, server, server.url(), p)
+			})
 		})
 	})
+}
+
+// throughProxy lets the servers that something starts reach PostgreSQL through a proxy.
+func (s *site) throughProxy(ctx context.Context, use func(*proxy) error) error {
+	p, through, err := newPostgresProxy(ctx, s.databaseURL)
+	if err != nil {
+		return err
+	}
+	s.databaseURL = through
+	return errors.Join(use(p), p.close())
 }
 
 // spoiled puts a server under load while a proxy spoils the traffic.
