@@ -54,7 +54,7 @@ type route struct {
 type tally struct {
 	histories, undecided         int64
 	refused, replayed, conflicts int64
-	lost, together               int64
+	lost, held, together         int64
 }
 
 // linearOne has one server.
@@ -152,8 +152,8 @@ func (l *linearizer) run(ctx context.Context) error {
 			return err
 		}
 	}
-	l.note("%d histories, %d undecided; %d refused, %d replays, %d conflicts; %d times no answer; %d pairs of the same request at once",
-		l.seen.histories, l.seen.undecided, l.seen.refused, l.seen.replayed, l.seen.conflicts, l.seen.lost, l.seen.together)
+	l.note("%d histories, %d undecided; %d refused, %d replays, %d conflicts; %d times no answer, %d times 503; %d pairs of the same request at once",
+		l.seen.histories, l.seen.undecided, l.seen.refused, l.seen.replayed, l.seen.conflicts, l.seen.lost, l.seen.held, l.seen.together)
 	if l.database != nil {
 		l.note("%d answers to a COMMIT lost", l.database.muted.Load())
 	}
@@ -197,6 +197,8 @@ func (l *linearizer) count(h *history) {
 	l.Operations += int64(len(h.operations))
 	for i, o := range h.operations {
 		switch got := o.Output.(outcome); {
+		case got.lost && got.status == http.StatusServiceUnavailable:
+			l.seen.held++
 		case got.lost:
 			l.seen.lost++
 		case got.replayed:

@@ -186,7 +186,7 @@ func (v *visitor) ask(ctx context.Context, r request) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
-	is := outcome{lost: true}
+	is := outcome{lost: true, status: got.status}
 	if err == nil && got.status != http.StatusServiceUnavailable {
 		if is, err = read(r, got); err != nil {
 			v.violate("%s of %s was answered with %d %s", r, r.card, got.status, got.body)

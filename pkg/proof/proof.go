@@ -81,8 +81,8 @@ func attacks() []attack {
 		{ItemSecurity, SQLite, "an intruder", 2, (*trial).intrude},
 		{ItemSecurity, Postgres, "an intruder, two servers", 2, (*trial).intrude},
 		{ItemLinear, SQLite, "one server", 2, (*trial).linearOne},
-		{ItemLinear, Postgres, "one server", 2, (*trial).linearOne},
-		{ItemLinear, Postgres, "two servers, one database", 2, (*trial).linearTwo},
+		{ItemLinear, Postgres, "one server", 3, (*trial).linearOne},
+		{ItemLinear, Postgres, "two servers, one database", 3, (*trial).linearTwo},
 	}
 }
 
