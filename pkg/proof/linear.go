@@ -29,6 +29,9 @@ const (
 	// spoilOneIn is how many histories lose answers, and loseOneIn how many of their
 	// requests meet a fault.
 	spoilOneIn, loseOneIn = 4, 8
+	// enoughLost is how many lost answers are the last of a history: each doubles the
+	// orders to try.
+	enoughLost = 5
 	// decideTimeout bounds the search for an order of one history.
 	decideTimeout = 10 * time.Second
 )
@@ -160,15 +163,14 @@ func (l *linearizer) run(ctx context.Context) error {
 	return nil
 }
 
-// judge decides whether there is an order of the requests in which one client after the
-// other would have been told the same.
+// judge looks for an order of the requests that explains the answers.
 func (l *linearizer) judge(h *history) error {
-	switch porcupine.CheckOperationsTimeout(model, h.operations, decideTimeout) {
+	switch result, info := decide(h.operations, decideTimeout); result {
 	case porcupine.Ok:
 	case porcupine.Unknown:
 		l.seen.undecided++
 	case porcupine.Illegal:
-		path, err := l.picture(h)
+		path, err := l.picture(h, info)
 		if err != nil {
 			return err
 		}
@@ -179,12 +181,11 @@ func (l *linearizer) judge(h *history) error {
 }
 
 // picture draws a history into a file that stays.
-func (l *linearizer) picture(h *history) (path string, err error) {
+func (l *linearizer) picture(h *history, info porcupine.LinearizationInfo) (path string, err error) {
 	file, err := os.CreateTemp(l.Dir, fmt.Sprintf("kort-linearizability-%d-*.html", h.number))
 	if err != nil {
 		return "", fmt.Errorf("draw a history: %w", err)
 	}
-	_, info := porcupine.CheckOperationsVerbose(model, h.operations, decideTimeout)
 	if err := errors.Join(porcupine.Visualize(model, info, file), file.Close()); err != nil {
 		return "", fmt.Errorf("draw a history: %w", err)
 	}

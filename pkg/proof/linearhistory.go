@@ -89,7 +89,6 @@ func (h *history) write(ctx context.Context) error {
 			return err
 		}
 	}
-	h.end()
 	return nil
 }
 
@@ -97,16 +96,6 @@ func (h *history) write(ctx context.Context) error {
 func (h *history) visitor(n int, r route) *visitor {
 	source := rand.NewPCG(h.Seed, uint64(h.number+1)<<8+uint64(n))         //nolint:gosec // neither is negative
 	return &visitor{history: h, route: r, random: rand.New(source), id: n} //nolint:gosec // nobody has to guess it
-}
-
-// end lets the requests without an answer end last: they may still take effect.
-func (h *history) end() {
-	last := time.Since(h.begun).Nanoseconds()
-	for i := range h.operations {
-		if h.operations[i].Output.(outcome).lost {
-			h.operations[i].Return = last
-		}
-	}
 }
 
 // draw means to do something on a card.
@@ -198,6 +187,12 @@ func (v *visitor) ask(ctx context.Context, r request) error {
 
 // fault loses an answer, to a client or to a COMMIT, or ends the connections of clients.
 func (v *visitor) fault() {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.visitors-len(v.routes) >= enoughLost {
+		return
+	}
+	v.Faults++
 	switch dice := v.random.IntN(8); {
 	case dice < 2:
 		v.proxy.cut()
@@ -206,9 +201,6 @@ func (v *visitor) fault() {
 	default:
 		v.proxy.mute.Store(1)
 	}
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	v.Faults++
 }
 
 // keep adds to the history. A client that was left without an answer is another one from

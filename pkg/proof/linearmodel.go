@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/anishathalye/porcupine"
 )
@@ -21,6 +22,8 @@ const (
 	doCapture  verb = "capture"
 	doVoid     verb = "void"
 	doGet      verb = "get"
+	// doEnd is nobody's request: it marks the end of a history.
+	doEnd verb = "end"
 )
 
 // request is one of a history. Two are the same request when they are equal.
@@ -60,6 +63,30 @@ var model = porcupine.Model{
 	DescribeState:     func(state any) string { return state.(purse).String() },
 }
 
+// decide tells whether there is an order of the requests in which one client after the
+// other would have been told the same.
+//
+// A request without an answer may have taken effect at any time, or never: the model
+// gives it an effect before the end of the history, or ignores it afterwards. One that
+// could go unnoticed before the end as well would double the orders to try each time.
+func decide(history []porcupine.Operation, timeout time.Duration) (porcupine.CheckResult, porcupine.LinearizationInfo) {
+	end := int64(0)
+	for _, o := range history {
+		end = max(end, o.Return+1)
+	}
+	ended := slices.Clone(history)
+	for i := range ended {
+		if ended[i].Output.(outcome).lost {
+			ended[i].Return = end + 1
+		}
+	}
+	for _, part := range byCard(history) {
+		mark := request{card: part[0].Input.(request).card, verb: doEnd}
+		ended = append(ended, porcupine.Operation{Input: mark, Output: outcome{}, Call: end, Return: end})
+	}
+	return porcupine.CheckOperationsVerbose(model, ended, timeout)
+}
+
 // byCard parts a history: cards have nothing to do with each other.
 func byCard(history []porcupine.Operation) [][]porcupine.Operation {
 	parts := map[string][]porcupine.Operation{}
@@ -83,6 +110,7 @@ func byCard(history []porcupine.Operation) [][]porcupine.Operation {
 type purse struct {
 	funds, drawdown int64
 	deeds           []deed // sorted by ref_id
+	ended           bool
 }
 
 // deed is a request that took effect.
@@ -98,28 +126,31 @@ type deed struct {
 }
 
 func (p purse) equal(other purse) bool {
-	return p.funds == other.funds && p.drawdown == other.drawdown && slices.Equal(p.deeds, other.deeds)
+	return p.funds == other.funds && p.drawdown == other.drawdown && p.ended == other.ended &&
+		slices.Equal(p.deeds, other.deeds)
 }
 
 // step tells whether a request can have had an outcome, and what the card is afterwards.
-//
-// A request without an answer takes effect here if it can. That it may have had none is
-// covered as well: such a request ends with the history, and at the very end nobody
-// notices what it does.
 func (p purse) step(r request, got outcome) (bool, purse) {
-	if r.verb == doGet {
+	switch {
+	case r.verb == doEnd:
+		p.ended = true
+		return true, p
+	case p.ended: // only what has no answer is left
+		return got.lost, p
+	case r.verb == doGet:
 		return got.status == http.StatusOK && got.card == p.figures(r.card), p
 	}
 	hold := slices.IndexFunc(p.deeds, func(d deed) bool { return d.txn.ID == r.parent })
 	if r.parent != "" && hold < 0 {
-		return got.lost || got.is(http.StatusNotFound, "not_found"), p
+		return got.is(http.StatusNotFound, "not_found"), p
 	}
 	if n, found := p.find(r.ref); found {
 		return p.again(n, r, got)
 	}
 	amount, refusal := p.decide(r, hold)
 	if refusal != "" {
-		return got.lost || got.is(http.StatusConflict, refusal), p
+		return got.is(http.StatusConflict, refusal), p
 	}
 	next := deed{request: r, txn: transaction{RefID: r.ref, Type: typeOf(r.verb), Amount: amount, ParentID: r.parent}}
 	if !got.lost {
@@ -139,8 +170,8 @@ func (p purse) find(ref string) (int, bool) {
 func (p purse) again(n int, r request, got outcome) (bool, purse) {
 	first := p.deeds[n]
 	switch {
-	case got.lost:
-		return true, p
+	case got.lost: // it changes nothing
+		return false, p
 	case r != first.request:
 		named := first.txn.ID == "" || first.txn.ID == got.existing
 		return named && got.is(http.StatusConflict, "ref_id_conflict"), p
@@ -181,7 +212,7 @@ func (p purse) decide(r request, hold int) (amount int64, refusal string) {
 		case r.amount > h.locked:
 			return 0, "amount_exceeds_reserved"
 		}
-	case doFund, doGet:
+	case doFund, doGet, doEnd:
 	}
 	return r.amount, ""
 }
@@ -202,7 +233,7 @@ func (p purse) with(next deed, hold int) purse {
 		p.release(hold, amount)
 	case doVoid:
 		p.release(hold, amount)
-	case doGet:
+	case doGet, doEnd:
 	}
 	n, _ := p.find(next.request.ref)
 	p.deeds = slices.Insert(p.deeds, n, next)
@@ -235,13 +266,15 @@ func typeOf(v verb) string {
 		return "pending_capture"
 	case doVoid:
 		return "voided"
-	case doDrawdown, doCapture, doGet:
+	case doDrawdown, doCapture, doGet, doEnd:
 	}
 	return "drawdown"
 }
 
 // is tells whether a request was refused like this.
-func (o outcome) is(status int, code string) bool { return o.status == status && o.code == code }
+func (o outcome) is(status int, code string) bool {
+	return !o.lost && o.status == status && o.code == code
+}
 
 // String is for the picture of a history, as are the others.
 func (r request) String() string {
@@ -262,6 +295,8 @@ func (o outcome) String() string {
 	switch {
 	case o.lost:
 		return "no answer"
+	case o.status == 0:
+		return "ended"
 	case o.status != http.StatusOK:
 		return fmt.Sprintf("%d %s", o.status, o.code)
 	case o.txn.ID == "":
