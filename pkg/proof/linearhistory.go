@@ -234,7 +234,7 @@ func (r request) http() (method, path string, body []byte, err error) {
 	fields := map[string]any{"ref_id": r.ref}
 	path = "/transactions"
 	switch r.verb {
-	case doGet:
+	case doGet, doEnd:
 		return http.MethodGet, cardPath(r.card), nil, nil
 	case doCapture:
 		path += "/" + r.parent + "/capture"

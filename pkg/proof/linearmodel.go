@@ -212,7 +212,7 @@ func (p purse) decide(r request, hold int) (amount int64, refusal string) {
 		case r.amount > h.locked:
 			return 0, "amount_exceeds_reserved"
 		}
-	case doFund, doGet, doEnd:
+	default: // there is always room for more
 	}
 	return r.amount, ""
 }
@@ -233,7 +233,7 @@ func (p purse) with(next deed, hold int) purse {
 		p.release(hold, amount)
 	case doVoid:
 		p.release(hold, amount)
-	case doGet, doEnd:
+	default: // nothing else is a deed
 	}
 	n, _ := p.find(next.request.ref)
 	p.deeds = slices.Insert(p.deeds, n, next)
@@ -266,9 +266,9 @@ func typeOf(v verb) string {
 		return "pending_capture"
 	case doVoid:
 		return "voided"
-	case doDrawdown, doCapture, doGet, doEnd:
+	default: // a capture too
+		return "drawdown"
 	}
-	return "drawdown"
 }
 
 // is tells whether a request was refused like this.
