@@ -126,20 +126,20 @@ func (o *operation) probes() []probe {
 }
 
 // request makes the request with values of one's choice, in the path of an account.
-func (p probe) request(account string, values names) (request, error) {
+func (p probe) request(account string, values names) (wireRequest, error) {
 	values = values.with("aid", account)
 	target := "/v1" + p.path
 	for _, name := range p.pathNames {
 		value, known := values[name]
 		if !known {
-			return request{}, fmt.Errorf("%s has a parameter %s that the proof does not know", p.id, name)
+			return wireRequest{}, fmt.Errorf("%s has a parameter %s that the proof does not know", p.id, name)
 		}
 		target = strings.ReplaceAll(target, "{"+name+"}", url.PathEscape(value))
 	}
 	if p.query != "" {
 		target += "?" + p.query + "=" + url.QueryEscape(values[queryAliases[p.query]])
 	}
-	r := request{method: p.method, target: target}
+	r := wireRequest{method: p.method, target: target}
 	if p.body == nil {
 		return r, nil
 	}
@@ -186,12 +186,12 @@ func isText(value any) bool {
 func wallets(account string) string { return "/v1/accounts/" + account + "/wallets" }
 
 // post is a request with a body.
-func post(account, path string, body map[string]any) (request, error) {
+func post(account, path string, body map[string]any) (wireRequest, error) {
 	text, err := json.Marshal(body)
-	return request{method: http.MethodPost, target: wallets(account) + path, body: text}, err
+	return wireRequest{method: http.MethodPost, target: wallets(account) + path, body: text}, err
 }
 
 // get is a request without one.
-func get(account, path string) request {
-	return request{method: http.MethodGet, target: wallets(account) + path}
+func get(account, path string) wireRequest {
+	return wireRequest{method: http.MethodGet, target: wallets(account) + path}
 }

@@ -104,7 +104,7 @@ func (i *intruder) controls(ctx context.Context, w *wire) error {
 
 // outside asks for what belongs to no operation.
 func (i *intruder) outside(ctx context.Context, w *wire) error {
-	for want, requests := range map[int][]request{
+	for want, requests := range map[int][]wireRequest{
 		http.StatusOK:               {{method: http.MethodGet, target: "/healthz"}, {method: http.MethodGet, target: "/readyz"}},
 		http.StatusNotFound:         {{method: http.MethodGet, target: "/"}, {method: http.MethodGet, target: "/debug/pprof/"}, {method: http.MethodGet, target: "/metrics"}},
 		http.StatusMethodNotAllowed: {{method: http.MethodPut, target: wallets(victim) + "/cards"}, {method: http.MethodTrace, target: wallets(victim) + "/cards"}},

@@ -138,7 +138,7 @@ func (i *intruder) injection(ctx context.Context) error {
 }
 
 // request makes the request with a poison in its spot.
-func (s spot) request(p poison, values names) (request, error) {
+func (s spot) request(p poison, values names) (wireRequest, error) {
 	filled := s.probe
 	if s.kind == "path" {
 		values = values.with(s.name, "PATH")
@@ -154,7 +154,7 @@ func (s spot) request(p poison, values names) (request, error) {
 	}
 	r, err := filled.unfilled(account, values)
 	if err != nil {
-		return request{}, err
+		return wireRequest{}, err
 	}
 	r.marks = []string{mark}
 	switch s.kind {
@@ -174,7 +174,7 @@ func (s spot) request(p poison, values names) (request, error) {
 }
 
 // unfilled makes the request with the body as it is.
-func (p probe) unfilled(account string, values names) (request, error) {
+func (p probe) unfilled(account string, values names) (wireRequest, error) {
 	body := p.body
 	p.body = nil
 	r, err := p.request(account, values)

@@ -60,9 +60,9 @@ func (i *intruder) newGuesser(ctx context.Context) (*guesser, error) {
 }
 
 // request sends a PIN along in one of the three ways there are.
-func (g *guesser) request(n int, pin string) (request, error) {
+func (g *guesser) request(n int, pin string) (wireRequest, error) {
 	pay := map[string]any{"ref_id": g.name("guess"), "amount": 1, "currency": "NOK", "pin": pin}
-	var r request
+	var r wireRequest
 	var err error
 	switch n % 3 {
 	case 0:

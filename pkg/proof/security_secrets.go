@@ -94,7 +94,7 @@ func (i *intruder) hideAndSeek(ctx context.Context) error {
 	defer w.close()
 	for _, secret := range []string{g.card.pin, g.card.token, g.bearer} {
 		escaped := url.QueryEscape(secret)
-		for _, r := range []request{
+		for _, r := range []wireRequest{
 			get(victim, "/cards/"+escaped), get(victim, "/cards?search="+escaped), get(victim, "/cards?limit="+escaped),
 			get(victim, "/cards?starting_after="+escaped), get(victim, "/"+escaped), {method: "GET", target: "/" + escaped},
 			get(victim, "/cards").with("X-Request-Id: !" + secret), get(victim, "/cards").with("User-Agent: " + secret),

@@ -51,7 +51,7 @@ func (i *intruder) timeTokens(ctx context.Context, w *wire) error {
 		return err
 	}
 	kinds := []sample{{name: "unknown token"}, {name: "expired token"}, {name: "foreign token"}}
-	request := func(kind int) (request, error) {
+	request := func(kind int) (wireRequest, error) {
 		token := []string{i.absent()["token"], expired, theirs["token"]}[kind]
 		r, err := post(victim, "/info", map[string]any{"token": token})
 		return r.by(bearer), err
@@ -83,7 +83,7 @@ func (i *intruder) timePINs(ctx context.Context, w *wire) error {
 		return err
 	}
 	kinds := []sample{{name: "no right character"}, {name: "half of them right"}, {name: "all but one right"}}
-	request := func(kind int) (request, error) {
+	request := func(kind int) (wireRequest, error) {
 		right := []int{0, longPIN / 2, longPIN - 1}[kind]
 		pin := g.card.pin[:right] + strings.Map(another, g.card.pin[right:])
 		r, err := post(victim, "/info", map[string]any{"token": g.card.token, "pin": pin})
@@ -115,7 +115,7 @@ func another(r rune) rune {
 // measure takes samples of all kinds in turns, in an order that is drawn for each turn,
 // so that what else the machine does meets all of them alike.
 func (i *intruder) measure(
-	ctx context.Context, w *wire, kinds []sample, want int, request func(kind int) (request, error), between func() error,
+	ctx context.Context, w *wire, kinds []sample, want int, request func(kind int) (wireRequest, error), between func() error,
 ) error {
 	turns := 0
 	return i.during(timingPart/2, func() error {

@@ -21,9 +21,9 @@ const wireTimeout = 60 * time.Second
 // shownBytes is how much of a request or an answer a violation shows.
 const shownBytes = 300
 
-// request is one to be written to a connection byte by byte: an intruder's need not be
+// wireRequest is one to be written to a connection byte by byte: an intruder's need not be
 // what an HTTP library would let pass.
-type request struct {
+type wireRequest struct {
 	method, target string
 	// headers are lines, without their end.
 	headers []string
@@ -36,18 +36,20 @@ type request struct {
 }
 
 // with adds header lines.
-func (r request) with(headers ...string) request {
+func (r wireRequest) with(headers ...string) wireRequest {
 	r.headers = append(append([]string(nil), r.headers...), headers...)
 	return r
 }
 
 // by adds an access token.
-func (r request) by(token string) request { return r.with("Authorization: Bearer " + token) }
+func (r wireRequest) by(token string) wireRequest { return r.with("Authorization: Bearer " + token) }
 
-func (r request) String() string { return shorten(r.method + " " + r.target + " " + string(r.body)) }
+func (r wireRequest) String() string {
+	return shorten(r.method + " " + r.target + " " + string(r.body))
+}
 
 // bytes is what goes over the wire.
-func (r request) bytes() []byte {
+func (r wireRequest) bytes() []byte {
 	var out bytes.Buffer
 	fmt.Fprintf(&out, "%s %s HTTP/1.1\r\nHost: %s\r\n", r.method, r.target, "cards.example.com")
 	for _, line := range r.headers {
@@ -76,7 +78,7 @@ func (w *wire) close() {
 }
 
 // send sends a request once and reads the answer.
-func (w *wire) send(ctx context.Context, r request) (answer, error) {
+func (w *wire) send(ctx context.Context, r wireRequest) (answer, error) {
 	if w.conn == nil {
 		conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", w.addr)
 		if err != nil {
@@ -105,7 +107,7 @@ func (w *wire) send(ctx context.Context, r request) (answer, error) {
 func (i *intruder) wire(server int) *wire { return &wire{addr: i.servers[server].addr} }
 
 // ask sends a request and looks at the answer with the eyes that every answer deserves.
-func (i *intruder) ask(ctx context.Context, w *wire, r request) (answer, error) {
+func (i *intruder) ask(ctx context.Context, w *wire, r wireRequest) (answer, error) {
 	i.asked.Add(1)
 	got, err := w.send(ctx, r)
 	if err != nil && r.wild && ctx.Err() == nil {
@@ -120,7 +122,7 @@ func (i *intruder) ask(ctx context.Context, w *wire, r request) (answer, error) 
 }
 
 // must asks for something that has to be granted, and reads the answer.
-func (i *intruder) must(ctx context.Context, w *wire, r request) (answer, error) {
+func (i *intruder) must(ctx context.Context, w *wire, r wireRequest) (answer, error) {
 	got, err := i.ask(ctx, w, r)
 	if err == nil && got.status != http.StatusOK {
 		err = fmt.Errorf("%s: %d %s", r, got.status, shorten(string(got.body)))
@@ -129,7 +131,7 @@ func (i *intruder) must(ctx context.Context, w *wire, r request) (answer, error)
 }
 
 // examine checks what holds for all answers.
-func (i *intruder) examine(r request, got answer) {
+func (i *intruder) examine(r wireRequest, got answer) {
 	if r.wild && got.fromEdge() {
 		return
 	}
