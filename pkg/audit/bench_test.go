@@ -112,7 +112,7 @@ func (db *database) save(account string, all ledger.Changes) {
 	const piece = 2_000
 	pieces := []ledger.Changes{{NewCards: all.NewCards}}
 	for txns := range slices.Chunk(all.Txns, piece) {
-		pieces = append(pieces, ledger.Changes{Txns: txns})
+		pieces = append(pieces, ledger.Changes{Txns: txns, Posted: all.NewCards})
 	}
 	for holds := range slices.Chunk(all.NewHolds, piece) {
 		pieces = append(pieces, ledger.Changes{NewHolds: holds})

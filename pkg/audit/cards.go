@@ -15,6 +15,7 @@ func (w *walker) checkCard(h *history) {
 	for _, column := range h.card.Defects {
 		w.report(h.finding(column, unreadable))
 	}
+	h.checkEnd()
 	w.checkFigures(h)
 	w.checkHolds(h)
 	w.checkProperties(h)
@@ -40,12 +41,15 @@ func (h *history) figures() []figure {
 		{"seq", number(stored.Seq), number(replayed.Seq), "", false},
 		{"last_txn_at", moment(stored.LastTxnAt), moment(replayed.LastTxnAt), "", false},
 		{"digest", stored.Digest.String(), replayed.Digest.String(), "", false},
+		{"usage", h.card.Usage, repository.UsageOf(&replayed), "", !h.projected},
 	}
 }
 
 func (w *walker) checkFigures(h *history) {
 	sums, holds := w.page.sums[h.card.Key], w.page.holdSums[h.card.Key]
-	if h.projected && h.restored() == h.card.Card && h.count == sums.Count && agree(&h.card.Card, &sums, holds) {
+	restored := h.restored()
+	same := h.projected && restored == h.card.Card && h.card.Usage == repository.UsageOf(&restored)
+	if same && h.count == sums.Count && agree(&h.card.Card, &sums, holds) {
 		return
 	}
 	figures := h.figures()

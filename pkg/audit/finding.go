@@ -27,7 +27,7 @@ type Finding struct {
 	Card    string  // the card object's id as it is stored
 	CardID  string  // the retailer's id; empty when there is no such card
 	Row     RowKind // the row at fault
-	ID      string  // its id
+	ID      string  // its id; empty for a transaction that is missing
 	Seq     int64   // of a transaction
 	Figure  string  // the column that is wrong
 
@@ -47,7 +47,11 @@ func (f Finding) String() string {
 	switch f.Row {
 	case CardRow:
 	case TxnRow:
-		fmt.Fprintf(&line, ", transaction %s (seq %d)", f.ID, f.Seq)
+		line.WriteString(", transaction ")
+		if f.ID != "" {
+			line.WriteString(f.ID + " ")
+		}
+		fmt.Fprintf(&line, "(seq %d)", f.Seq)
 	case HoldRow, TokenRow:
 		fmt.Fprintf(&line, ", %s %s", f.Row, f.ID)
 	}

@@ -2,6 +2,7 @@ package audit
 
 import (
 	"bytes"
+	"fmt"
 	"slices"
 
 	"github.com/google/uuid"
@@ -28,7 +29,12 @@ type history struct {
 	holds map[uuid.UUID]hold // open ones
 	wrong map[uuid.UUID]hold // settled ones that are stored otherwise
 
+	lastKey string         // the id of the last transaction, as stored
+	ends    bool           // the last transaction repeats the card's figures
+	after   []amendedAfter // transactions that repeat them wrongly
+
 	anchored bool     // the card's stored digest was met in the chain
+	beyond   bool     // and transactions after it
 	broken   *Finding // the first reason not to trust the replay
 }
 
@@ -97,6 +103,7 @@ func (h *history) step(row *repository.TxnRecord) {
 	h.count++
 	h.link(row)
 	h.move(row)
+	h.repeat(row)
 	h.hold(row)
 	h.check(row)
 }
@@ -104,7 +111,12 @@ func (h *history) step(row *repository.TxnRecord) {
 // link checks the row's place: its seq, its digest and its time.
 func (h *history) link(row *repository.TxnRecord) {
 	txn := &row.Txn
+	if h.anchored && !h.beyond {
+		h.beyond = true
+		h.report(h.at(row, "seq", "comes after the transaction that the card keeps as its last"))
+	}
 	if expected := h.seq + 1; txn.Seq != expected {
+		h.gap(expected, txn.Seq-1)
 		f := h.at(row, "seq", "is not the one after the transaction before")
 		f.Stored, f.Replayed = number(txn.Seq), number(expected)
 		h.breaks(f)
@@ -121,6 +133,30 @@ func (h *history) link(row *repository.TxnRecord) {
 	}
 	h.seq, h.digest, h.lastAt = txn.Seq, txn.Digest, txn.CreatedAt
 	h.anchored = h.anchored || h.digest == h.card.Card.Digest
+}
+
+// gap reports transactions that are not there, by their numbers: no row is left that
+// could be named.
+func (h *history) gap(first, last int64) {
+	if first > last {
+		return
+	}
+	f := h.finding("seq", "is missing")
+	if first < last {
+		f.Problem = fmt.Sprintf("is missing, and so are all up to %d", last)
+	}
+	f.Row, f.ID, f.Seq = TxnRow, "", first
+	h.report(f)
+}
+
+// checkEnd compares the end of the history with what the card keeps of it.
+func (h *history) checkEnd() {
+	if !h.anchored {
+		h.gap(h.seq+1, h.card.Card.Seq)
+	}
+	for _, wrong := range h.amended() {
+		h.report(h.afterFinding(&wrong))
+	}
 }
 
 // move projects the row's amount on the balance.

@@ -22,7 +22,8 @@ type Outcome struct {
 
 // Rebuild replays the history of every card, and with [Options.Apply] restores
 // what differs from it: the four amounts, open_holds, seq, digest and last_txn_at
-// of cards, and holds, the missing ones too. Without Apply it only lists them.
+// of cards, what transactions repeat of them for lists, and holds, the missing ones
+// too. Without Apply it only lists them.
 //
 // A card is left alone when a row of its chain is wrong or missing, or when the
 // digest that the card itself keeps belongs to none of its transactions: it may be
@@ -92,6 +93,9 @@ func (h *history) changes() (changes []Finding, left *Finding) {
 			f.Stored, f.Replayed = is.stored, is.replayed
 			changes = append(changes, f)
 		}
+	}
+	for _, wrong := range h.amended() {
+		changes = append(changes, h.afterFinding(&wrong))
 	}
 	for _, one := range h.differing() {
 		changes = append(changes, h.holdFinding(&one))

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -80,6 +81,7 @@ func (r *rebuilder) attempt(ctx context.Context, batch []*history) ([]*history, 
 			return err
 		}
 		var cards []ledger.Card
+		var txns []repository.CorrectedTxn
 		var holds []ledger.Hold
 		for i := range locked {
 			h, err := read[locked[i].Key].resume(ctx, tx.Audit(), &locked[i])
@@ -89,9 +91,10 @@ func (r *rebuilder) attempt(ctx context.Context, batch []*history) ([]*history, 
 			done = append(done, h)
 			if changes, left := h.changes(); left == nil && len(changes) > 0 {
 				cards, holds = append(cards, h.restored()), append(holds, h.wantedHolds()...)
+				txns = append(txns, h.corrected()...)
 			}
 		}
-		return tx.Restore(ctx, account, cards, holds)
+		return tx.Restore(ctx, account, cards, txns, holds)
 	})
 	return done, err
 }
@@ -102,6 +105,7 @@ func (r *rebuilder) attempt(ctx context.Context, batch []*history) ([]*history, 
 func (h *history) resume(ctx context.Context, reader *repository.AuditReader, card *repository.CardRecord) (*history, error) {
 	next := *h
 	next.card, next.holds, next.wrong = card, maps.Clone(h.holds), maps.Clone(h.wrong)
+	next.after = slices.Clone(h.after)
 	if card.Card.Digest != h.card.Card.Digest {
 		next.anchored = card.Card.Digest == h.digest
 	}

@@ -20,6 +20,7 @@ type edit struct {
 	card   string        // whose finding
 	row    audit.RowKind // the row at fault
 	id     string        // of a row that is not the card
+	seq    int64         // of a row that is missing
 	figure string
 	// liteOnly marks what only SQLite lets happen: values of the wrong type.
 	liteOnly bool
@@ -46,6 +47,14 @@ var projections = []edit{
 	{name: "funds on an empty card", sql: "UPDATE cards SET amount_funds = 7" + onlyThis + "{empty}", card: "empty", row: audit.CardRow, figure: "amount_funds"},
 	{name: "funds on an inactive card", sql: "UPDATE cards SET amount_funds = 7" + onlyThis + "{inactive}", card: "inactive", row: audit.CardRow, figure: "amount_funds"},
 	{name: "funds on a deleted card", sql: "UPDATE cards SET amount_funds = 7" + onlyThis + "{gone}", card: "gone", row: audit.CardRow, figure: "amount_funds"},
+
+	{name: "usage", sql: "UPDATE cards SET usage = 'used'" + ofCard, card: "busy", row: audit.CardRow, figure: "usage", liteOnly: true},
+	{name: "figure of the last", sql: "UPDATE transactions SET available_after = available_after + 1" + onlyThis + "{last}", card: "busy", row: audit.TxnRow, id: "last", figure: "available_after"},
+	{name: "no figure of the last", sql: "UPDATE transactions SET available_after = NULL, balance_after = NULL" + onlyThis + "{quiet_drawdown}", card: "quiet", row: audit.TxnRow, id: "quiet_drawdown", figure: "available_after"},
+	{name: "figure in the middle", sql: "UPDATE transactions SET available_after = 0" + onlyThis + "{drawdown}", card: "busy", row: audit.TxnRow, id: "drawdown", figure: "available_after"},
+	{name: "balance in the middle", sql: "UPDATE transactions SET balance_after = balance_after - 1" + onlyThis + "{pending}", card: "busy", row: audit.TxnRow, id: "pending", figure: "balance_after"},
+	{name: "no balance in the middle", sql: "UPDATE transactions SET balance_after = NULL" + onlyThis + "{pending}", card: "busy", row: audit.TxnRow, id: "pending", figure: "balance_after"},
+	{name: "balance that is not wanted", sql: "UPDATE transactions SET balance_after = available_after" + onlyThis + "{fund}", card: "busy", row: audit.TxnRow, id: "fund", figure: "balance_after"},
 
 	{name: "hold locks less", sql: "UPDATE holds SET locked = locked - 1" + onlyThis + "{pending}", card: "busy", row: audit.HoldRow, id: "pending", figure: "locked"},
 	{name: "hold closed", sql: "UPDATE holds SET open = NOT open" + onlyThis + "{pending}", card: "busy", row: audit.HoldRow, id: "pending", figure: "open"},
@@ -121,6 +130,10 @@ var chains = []edit{
 	{name: "id of a row", sql: "UPDATE transactions SET id = {busy}" + onlyThis + "{fund}", card: "busy", row: audit.TxnRow, id: "busy", figure: "digest"},
 	{name: "digest of card", sql: "UPDATE cards SET digest = '0000000000000000000000000000000000000000000000000000000000000001'" + ofCard, card: "busy", row: audit.CardRow, figure: "digest"},
 	{name: "digest of card that is none", sql: "UPDATE cards SET digest = ''" + ofCard, card: "busy", row: audit.CardRow, figure: "digest"},
+	{name: "last row gone: its number", sql: "DELETE FROM transactions" + onlyThis + "{quiet_drawdown}", card: "quiet", row: audit.TxnRow, id: "missing", seq: 2, figure: "seq"},
+	{name: "row gone from the middle: its number", sql: "DELETE FROM transactions" + onlyThis + "{fund}", card: "busy", row: audit.TxnRow, id: "missing", seq: 2, figure: "seq"},
+	{name: "no metadata, but a text", sql: "UPDATE transactions SET metadata = ''" + onlyThis + "{fund}", card: "busy", row: audit.TxnRow, id: "fund", figure: "metadata"},
+	{name: "no parent, but an id", sql: "UPDATE transactions SET parent_id = '00000000-0000-0000-0000-000000000000'" + onlyThis + "{fund}", card: "busy", row: audit.TxnRow, id: "fund", figure: "parent_id"},
 	{name: "amount with a fraction", sql: "UPDATE transactions SET amount = 500.5" + onlyThis + "{fund}", card: "busy", row: audit.TxnRow, id: "fund", figure: "amount", liteOnly: true},
 	{name: "metadata that is no text", sql: "UPDATE transactions SET metadata = x'7b7d'" + onlyThis + "{fund}", card: "busy", row: audit.TxnRow, id: "fund", figure: "metadata", liteOnly: true},
 	{name: "id in capitals", sql: "UPDATE transactions SET id = upper(id)" + onlyThis + "{fund}", card: "busy", row: audit.TxnRow, id: "FUND", figure: "id", liteOnly: true},
@@ -223,7 +236,7 @@ func finds(report audit.Report, e edit, account string, ids map[string]string) b
 	}
 	return slices.ContainsFunc(report.Findings.First, func(f audit.Finding) bool {
 		return f.Account == account && f.Card == ids[e.card] && f.Row == e.row && f.Figure == e.figure &&
-			(f.ID == id || e.id == "FUND") && f.String() != ""
+			(f.ID == id || e.id == "FUND" || e.id == "missing" && f.ID == "" && f.Seq == e.seq) && f.String() != ""
 	})
 }
 

@@ -104,15 +104,16 @@ type CardRecord struct {
 	Card ledger.Card
 	// SearchText tells whether the search column agrees with the ids.
 	SearchText bool
+	Usage      string // the stored status without what depends on the time; see UsageOf
 	// Defects names the columns whose values no server can have written.
 	Defects []string
 }
 
 const cardRecordFields = `c.id, c.card_id, c.customer_id, c.type, c.created_at, c.amount, c.currency, c.activated,
 	c.activation_id, c.amount_funds, c.amount_drawdown, c.amount_pending, c.amount_reserved, c.open_holds, c.seq, c.digest,
-	c.last_txn_at, c.deleted_at, c.deleted_by, c.deletion_id, c.search_text`
+	c.last_txn_at, c.deleted_at, c.deleted_by, c.deletion_id, c.search_text, c.usage`
 
-const cardRecordColumns = 21
+const cardRecordColumns = 22
 
 // cardRecord reads a row of cardRecordFields. What an audit has no rule for (names,
 // metadata, PINs) is left out.
@@ -120,17 +121,18 @@ func cardRecord(f *fields) CardRecord {
 	var r CardRecord
 	c := &r.Card
 	r.Key, c.ID = f.key("id")
-	c.CardID, c.CustomerID = f.text("card_id"), f.text("customer_id")
+	c.CardID, c.CustomerID = f.text("card_id"), f.optional("customer_id")
 	c.Type = ledger.CardType(f.text("type"))
 	c.CreatedAt = ledger.Micros(f.number("created_at"))
-	c.Amount, c.Currency = f.number("amount"), ledger.Currency(f.text("currency"))
+	c.Amount, c.Currency = f.number("amount"), ledger.Currency(f.optional("currency"))
 	c.Activated, c.ActivationID = f.flag("activated"), f.id("activation_id")
 	c.Funds, c.Drawdown = f.number("amount_funds"), f.number("amount_drawdown")
 	c.Pending, c.Reserved = f.number("amount_pending"), f.number("amount_reserved")
 	c.OpenHolds, c.Seq = f.number("open_holds"), f.number("seq")
 	c.Digest, c.LastTxnAt = f.digest("digest"), ledger.Micros(f.number("last_txn_at"))
-	c.DeletedAt, c.DeletedBy, c.DeletionID = f.moment("deleted_at"), f.text("deleted_by"), f.id("deletion_id")
+	c.DeletedAt, c.DeletedBy, c.DeletionID = f.moment("deleted_at"), f.optional("deleted_by"), f.id("deletion_id")
 	r.SearchText = f.text("search_text") == searchText(c.CardID, c.CustomerID)
+	r.Usage = f.text("usage")
 	r.Defects = f.defects
 	return r
 }
@@ -170,11 +172,33 @@ type TxnRecord struct {
 	Key      string // the id as stored
 	CardKey  string // the card object's id as stored
 	Txn      ledger.Transaction
+	After    FiguresAfter
 	Hold     ledger.Hold // of a pending transaction, where HasHold
 	HasHold  bool
 	Token    UsedToken // the one that it names, where HasToken
 	HasToken bool
 	Defects  []string // the columns whose values no server can have written
+}
+
+// FiguresAfter are the figures of a card that the last transaction of a commit on it
+// repeats, so that lists find the card by them. The zero value has none.
+type FiguresAfter struct {
+	Available, Balance Figure
+}
+
+// Figure is an amount in minor currency units that may be absent.
+type Figure struct {
+	Amount int64
+	Given  bool
+}
+
+// FiguresAfterOf are the figures that a card's last transaction repeats.
+func FiguresAfterOf(b ledger.Balance) FiguresAfter {
+	after := FiguresAfter{Available: Figure{b.Available(), true}}
+	if b.Reserved > 0 {
+		after.Balance = Figure{b.Balance(), true}
+	}
+	return after
 }
 
 // UsedToken is what matters of a token that a transaction names.
@@ -229,6 +253,7 @@ func (p *TxnPage) Decode() error {
 		f.begin(cells)
 		row := p.extended()
 		row.read(&f)
+		row.After = FiguresAfter{Available: f.figure("available_after"), Balance: f.figure("balance_after")}
 		row.Defects, f.defects = f.defects, nil
 		row.tie(&f)
 		next := TxnPosition{row.CardKey, row.Txn.Seq}
@@ -245,9 +270,11 @@ const txnFields = `t.id, t.card_object_id, t.seq, t.type, t.amount, t.currency, 
 
 const txnColumns = 16
 
-const tiedFields = `h.card_object_id, h.amount, h.locked, h.open, k.card_object_id, k.single_use, k.spent_by`
+// What is derived of a transaction and the rows it is tied to.
+const tiedFields = `t.available_after, t.balance_after,
+	h.card_object_id, h.amount, h.locked, h.open, k.card_object_id, k.single_use, k.spent_by`
 
-const tiedTxnColumns = txnColumns + 7
+const tiedTxnColumns = txnColumns + 9
 
 // The CASE keeps an engine from looking for the hold of a transaction that has none.
 const txnRecordText = "SELECT " + txnFields + ", " + tiedFields + ` FROM transactions AS t
@@ -265,7 +292,7 @@ func (r *TxnRecord) read(f *fields) {
 	t.Amount, t.Currency = f.number("amount"), ledger.Currency(f.text("currency"))
 	t.RefID, t.Parent, t.Token = f.text("ref_id"), f.id("parent_id"), f.id("token_id")
 	t.Address, t.AmountGiven = ledger.Address(f.text("addressed_by")), f.flag("amount_given")
-	t.Metadata, t.OriginatedBy = f.text("metadata"), f.text("originated_by")
+	t.Metadata, t.OriginatedBy = f.optional("metadata"), f.optional("originated_by")
 	t.CreatedAt, t.CreatedBy = ledger.Micros(f.number("created_at")), f.text("created_by")
 	t.Digest = f.digest("digest")
 }

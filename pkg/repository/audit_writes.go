@@ -3,7 +3,6 @@ package repository
 import (
 	"context"
 	"fmt"
-	"slices"
 
 	"github.com/google/uuid"
 
@@ -31,14 +30,14 @@ func (tx *Tx) LockCards(ctx context.Context, account string, locked []uuid.UUID)
 	return cards, nil
 }
 
-// Restore writes the projections of cards, nothing else of them, and the holds as
-// given, also those that are missing. The cards must be locked.
-func (tx *Tx) Restore(ctx context.Context, account string, cards []ledger.Card, holds []ledger.Hold) error {
+// Restore writes the projections of cards, nothing else of them, what transactions
+// repeat of them, and the holds as given, also those that are missing. The cards must
+// be locked.
+func (tx *Tx) Restore(ctx context.Context, account string, cards []ledger.Card, txns []CorrectedTxn, holds []ledger.Hold) error {
 	t := &tx.store.texts
 	r := &round{tx: tx, account: account}
 	update(r, &t.restoreCards, cards, rowOfCard)
-	moved := slices.DeleteFunc(slices.Clone(cards), func(c ledger.Card) bool { return c.Seq == 0 })
-	update(r, &t.restoreFigures, moved, rowOfLastTxn)
+	update(r, &t.restoreFigures, txns, rowOfCorrectedTxn)
 	insert(r, &t.restoreHolds, holds, rowOfHold)
 	if err := r.run(ctx); err != nil {
 		return fmt.Errorf("restore: %w", err)

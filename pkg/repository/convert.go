@@ -87,18 +87,29 @@ func rowOfTxnIn(c *ledger.Changes) func(account string, t *ledger.Transaction) t
 // figuresAfter are the figures that a card's last transaction repeats: what is
 // available, and the balance where it is another.
 func figuresAfter(c *ledger.Card) (available, balance *int64) {
-	free := c.Available()
-	if c.Reserved > 0 {
-		whole := c.Balance.Balance()
-		balance = &whole
-	}
-	return &free, balance
+	return FiguresAfterOf(c.Balance).columns()
 }
 
-// rowOfLastTxn are the figures for a card's last transaction, and no more of it.
-func rowOfLastTxn(account string, c *ledger.Card) txnRow {
-	row := txnRow{AccountID: account, CardObjectID: c.ID, Seq: c.Seq}
-	row.AvailableAfter, row.BalanceAfter = figuresAfter(c)
+func (a FiguresAfter) columns() (available, balance *int64) {
+	if a.Available.Given {
+		available = &a.Available.Amount
+	}
+	if a.Balance.Given {
+		balance = &a.Balance.Amount
+	}
+	return available, balance
+}
+
+// CorrectedTxn is what a transaction has to repeat of its card, and no more of it.
+type CorrectedTxn struct {
+	Card  uuid.UUID
+	Seq   int64
+	After FiguresAfter
+}
+
+func rowOfCorrectedTxn(account string, t *CorrectedTxn) txnRow {
+	row := txnRow{AccountID: account, CardObjectID: t.Card, Seq: t.Seq}
+	row.AvailableAfter, row.BalanceAfter = t.After.columns()
 	return row
 }
 

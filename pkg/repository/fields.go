@@ -135,6 +135,22 @@ func (f *fields) text(column string) string {
 	return c.text
 }
 
+// optional reads a text that a server leaves NULL where there is none.
+func (f *fields) optional(column string) string {
+	given := !f.null()
+	text := f.text(column)
+	if given && text == "" {
+		f.defect(column)
+	}
+	return text
+}
+
+// figure reads an amount that may be absent.
+func (f *fields) figure(column string) Figure {
+	given := !f.null()
+	return Figure{Amount: f.number(column), Given: given}
+}
+
 // number reads an integer; NULL is 0.
 func (f *fields) number(column string) int64 {
 	c := f.next()
@@ -193,17 +209,23 @@ func (f *fields) cardKey(column string) (string, uuid.UUID) {
 	return f.lastKey, f.lastID
 }
 
-// id reads an id; NULL is the zero one.
+// id reads an id that may be absent; NULL alone stands for the zero one.
 func (f *fields) id(column string) uuid.UUID {
 	if f.null() {
 		f.at++
 		return uuid.Nil
 	}
-	if c := &f.cells[f.at]; c.kind == idCell {
+	c, defects := &f.cells[f.at], len(f.defects)
+	var id uuid.UUID
+	if c.kind == idCell { // without the spelling, which nobody asked for
 		f.at++
-		return c.id()
+		id = c.id()
+	} else {
+		_, id = f.key(column)
 	}
-	_, id := f.key(column)
+	if id == uuid.Nil && len(f.defects) == defects {
+		f.defect(column)
+	}
 	return id
 }
 

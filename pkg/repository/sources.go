@@ -216,6 +216,21 @@ const (
 	usageUsed          = "used"
 )
 
+// UsageOf is what the column usage of a card should hold.
+func UsageOf(c *ledger.Card) string {
+	switch {
+	case !c.Activated:
+		return usageInactive
+	case c.Funds == 0:
+		return usageEmpty
+	case c.Drawdown == 0:
+		return usageUnused
+	case c.Funds == c.Drawdown:
+		return usageUsed
+	}
+	return usagePartiallyUsed
+}
+
 // usages lists what a card of the status may be.
 func (f *Filter) usages() []string {
 	switch f.Status {
