@@ -18,6 +18,8 @@ const (
 	TxnRow   RowKind = "transaction"
 	HoldRow  RowKind = "hold"
 	TokenRow RowKind = "token"
+	// HeadRow is no row, but a head that was kept elsewhere.
+	HeadRow RowKind = "head"
 )
 
 // Finding is one disagreement. Values are texts, since figures are amounts, flags,
@@ -27,20 +29,24 @@ type Finding struct {
 	Card    string  // the card object's id as it is stored
 	CardID  string  // the retailer's id; empty when there is no such card
 	Row     RowKind // the row at fault
-	ID      string  // its id; empty for a transaction that is missing
+	ID      string  // its id; empty for a transaction that is missing; the end of a head
 	Seq     int64   // of a transaction
 	Figure  string  // the column that is wrong
 
 	Stored   string // what the row says
 	Replayed string // what a replay of the history makes of it
 	Summed   string // what sums in closed form make of it
+	Saved    string // what was kept elsewhere of an earlier state
 	Problem  string // what is wrong, for people
 }
 
 // String describes the finding in one line.
 func (f Finding) String() string {
 	var line strings.Builder
-	fmt.Fprintf(&line, "account %s, card %s", f.Account, f.Card)
+	fmt.Fprintf(&line, "account %s", f.Account)
+	if f.Row != HeadRow {
+		fmt.Fprintf(&line, ", card %s", f.Card)
+	}
 	if f.CardID != "" {
 		fmt.Fprintf(&line, " (%q)", f.CardID)
 	}
@@ -52,13 +58,15 @@ func (f Finding) String() string {
 			line.WriteString(f.ID + " ")
 		}
 		fmt.Fprintf(&line, "(seq %d)", f.Seq)
+	case HeadRow:
+		fmt.Fprintf(&line, ", head of what was made up to %s", f.ID)
 	case HoldRow, TokenRow:
 		fmt.Fprintf(&line, ", %s %s", f.Row, f.ID)
 	}
 	fmt.Fprintf(&line, ": %s %s", f.Figure, f.Problem)
 	separator := ": "
 	for _, value := range []struct{ name, text string }{
-		{"stored", f.Stored}, {"replayed", f.Replayed}, {"summed", f.Summed},
+		{"stored", f.Stored}, {"replayed", f.Replayed}, {"summed", f.Summed}, {"kept", f.Saved},
 	} {
 		if value.text != "" {
 			fmt.Fprintf(&line, "%s%s %s", separator, value.name, value.text)

@@ -130,3 +130,127 @@ func TestHeadOfAnUnreadableCard(t *testing.T) {
 		}
 	})
 }
+
+// forged lifts a fund and everything that follows from it, as somebody can who has the
+// database and this program: rows, digests, figures and the card.
+func (db *database) forged(account, card string, seq int64) {
+	db.t.Helper()
+	ctx := context.Background()
+	txns, err := db.store.Transactions(ctx, account, uuid.MustParse(card), 0, 1_000)
+	if err != nil {
+		db.t.Fatal(err)
+	}
+	var before ledger.Digest
+	for i := range txns {
+		txn := &txns[i]
+		if txn.Seq == seq {
+			txn.Amount++
+		}
+		before = ledger.Chain(before, account, txn)
+		db.exec(fmt.Sprintf("UPDATE transactions SET amount = %d, digest = '%s' WHERE account_id = '%s' AND id = '%s'",
+			txn.Amount, before, account, txn.ID))
+	}
+	db.exec(fmt.Sprintf(`UPDATE transactions SET available_after = available_after + 1, balance_after = balance_after + 1
+		WHERE account_id = '%[1]s' AND card_object_id = '%[2]s' AND seq >= %[3]d;
+		UPDATE cards SET amount_funds = amount_funds + 1, digest = '%[4]s' WHERE account_id = '%[1]s' AND id = '%[2]s'`,
+		account, card, seq, before))
+}
+
+// erased deletes a card and every row that belongs to it.
+func (db *database) erased(account, card string) {
+	for _, table := range []string{"transactions", "holds", "tokens"} {
+		db.exec(fmt.Sprintf("DELETE FROM %s WHERE account_id = '%s' AND card_object_id = '%s'", table, account, card))
+	}
+	db.exec(fmt.Sprintf("DELETE FROM cards WHERE account_id = '%s' AND id = '%s'", account, card))
+}
+
+// kept prints the head of an account as of now, lets time and traffic pass, and reads it
+// again.
+func (db *database) kept(account string) audit.AccountHead {
+	db.t.Helper()
+	now := ledger.Micros(db.clock.Add(1))
+	report := db.clean(audit.Options{Account: account, Heads: true, Until: now})
+	db.clock.Add(1)
+	head, err := audit.ParseHead(report.Heads[0].String())
+	if err != nil || head != report.Heads[0] || head.Until != now {
+		db.t.Fatalf("%v was read as %v: %v", report.Heads[0], head, err)
+	}
+	return head
+}
+
+// TestKeptHeadOutlivesTraffic: what happens later changes no head of before.
+func TestKeptHeadOutlivesTraffic(t *testing.T) {
+	t.Parallel()
+	onBoth(t, func(t *testing.T, db *database) {
+		const account = "T00000001"
+		w := newWorkload(db, account, 31)
+		var heads []audit.AccountHead
+		for range 4 {
+			w.run(120)
+			heads = append(heads, db.kept(account))
+		}
+		db.fixture("T00000002")
+		heads = append(heads, db.kept("T00000002"))
+		w.run(120)
+		if report := db.verify(audit.Options{Against: heads}); !report.OK() {
+			t.Errorf("heads that were kept: %v", report.Findings.First)
+		}
+		if heads[1].Root == heads[0].Root || heads[1].Transactions <= heads[0].Transactions {
+			t.Errorf("the head did not move on: %v, %v", heads[0], heads[1])
+		}
+	})
+}
+
+// TestKeptHeadShowsWhatTheDatabaseCannot makes the two changes after which a database
+// agrees with itself: plain Verify must be clean, and the head must tell.
+func TestKeptHeadShowsWhatTheDatabaseCannot(t *testing.T) {
+	t.Parallel()
+	onBoth(t, func(t *testing.T, db *database) {
+		for i, test := range []struct {
+			name, figure string
+			change       func(account string, ids map[string]string)
+		}{
+			{"a card erased with all its rows", "size", func(account string, ids map[string]string) { db.erased(account, ids["busy"]) }},
+			{"a chain made anew", "root", func(account string, ids map[string]string) { db.forged(account, ids["busy"], 2) }},
+			{"the account erased", "size", func(account string, _ map[string]string) {
+				for _, table := range []string{"transactions", "holds", "tokens", "cards"} {
+					db.exec(fmt.Sprintf("DELETE FROM %s WHERE account_id = '%s'", table, account))
+				}
+			}},
+		} {
+			account := fmt.Sprintf("T0000000%d", i)
+			ids := db.fixture(account)
+			head := db.kept(account)
+			db.on(account, "quiet", ledger.ActionFund, "later", 1)
+			test.change(account, ids)
+			db.clean(audit.Options{})
+			report := db.verify(audit.Options{Against: []audit.AccountHead{head}})
+			if report.Findings.Total != 1 || report.Findings.First[0].Figure != test.figure || report.Findings.First[0].Account != account {
+				t.Errorf("%s: %v", test.name, report.Findings.First)
+			}
+			// What came after the head it cannot know.
+			after := db.fixture("P" + account[1:])
+			early := db.kept("P" + account[1:])
+			db.submit("P"+account[1:], newCard("late", 5))
+			db.exec(named("DELETE FROM transactions WHERE account_id = {account} AND created_at > "+fmt.Sprint(early.Until), after))
+			db.exec(named("DELETE FROM cards WHERE account_id = {account} AND created_at > "+fmt.Sprint(early.Until), after))
+			db.clean(audit.Options{Account: early.Account, Against: []audit.AccountHead{early}})
+		}
+	})
+}
+
+func TestParseHead(t *testing.T) {
+	t.Parallel()
+	root := fmt.Sprintf("%064x", 7)
+	if _, err := audit.ParseHead("T00000001:5:" + root + ":1:2"); err != nil {
+		t.Errorf("a head: %v", err)
+	}
+	for _, text := range []string{
+		"", "T00000001", ":5:" + root + ":1:2", "T00000001:" + root + ":1:2", "T00000001:0:" + root + ":1:2", "T00000001:x:" + root + ":1:2",
+		"T00000001:5:" + root[1:] + ":1:2", "T00000001:5:" + root + ":-1:2", "T00000001:5:" + root + ":1:2:3", "T00000001:5:" + root + ":1:",
+	} {
+		if head, err := audit.ParseHead(text); err == nil {
+			t.Errorf("%q is read as %v", text, head)
+		}
+	}
+}

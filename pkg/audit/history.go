@@ -33,6 +33,9 @@ type history struct {
 	ends    bool           // the last transaction repeats the card's figures
 	after   []amendedAfter // transactions that repeat them wrongly
 
+	cuts      []cut      // the heads that are wanted
+	positions []position // how far the history had come at the end of each
+
 	anchored bool     // the card's stored digest was met in the chain
 	beyond   bool     // and transactions after it
 	broken   *Finding // the first reason not to trust the replay
@@ -62,10 +65,17 @@ func (h *hold) agrees() bool { return h.found && h.want == h.stored && h.summed(
 type projector func(ledger.Balance, *ledger.Transaction) (ledger.Balance, error)
 
 func (w *walker) newHistory(card *repository.CardRecord) *history {
-	return &history{
+	h := &history{
 		account: w.account, card: card, report: w.report, project: w.project, projected: true,
 		anchored: card.Card.Digest == ledger.Digest{},
 	}
+	if len(w.cuts) > 0 {
+		h.cuts, h.positions = w.cuts, make([]position, len(w.cuts))
+	}
+	if earlier := w.page.earlier; earlier != nil && earlier.cards[card.Key] != nil {
+		h.goOn(earlier.cards[card.Key], earlier)
+	}
+	return h
 }
 
 // finding starts a finding about the card itself.
@@ -102,6 +112,7 @@ func (h *history) step(row *repository.TxnRecord) {
 	}
 	h.count++
 	h.link(row)
+	h.cut(&row.Txn)
 	h.move(row)
 	h.repeat(row)
 	h.hold(row)

@@ -21,6 +21,7 @@ type step struct {
 	cards  *cardPage
 	txns   *repository.TxnPage
 	tokens *repository.TokenPage
+	gone   []string
 	total  int64
 }
 
@@ -30,6 +31,7 @@ const (
 	sizeKnown stepKind = iota
 	accountBegins
 	cardsRead
+	cardsGone
 	txnsRead
 	tokensRead
 	spanEnds
@@ -45,6 +47,7 @@ type cardPage struct {
 	holdSums map[string]repository.HoldSums
 	strays   []repository.StrayHold
 	refs     []repository.TxnRecord
+	earlier  *earlier // with a saved state
 }
 
 // source reads the database step by step: one goroutine the cards and the sums, span
@@ -53,6 +56,7 @@ type cardPage struct {
 type source struct {
 	pages, rest *repository.AuditReader // of one snapshot
 	full        bool
+	since       *State    // nil to read everything
 	spans       chan step // from the goroutine of the cards to the other
 	steps       chan<- step
 	free        chan *repository.TxnPage // pages to be filled again
@@ -80,15 +84,15 @@ func (s *source) readSpans(ctx context.Context, o Options) error {
 		}
 	}
 	if o.Account != "" {
+		if err := s.skipTo(o.Account); err != nil {
+			return err
+		}
 		return s.readAccount(ctx, o.Account)
 	}
 	for after := (*string)(nil); ; {
-		account, found, err := s.rest.NextAccount(ctx, after)
-		if err != nil {
-			return fmt.Errorf("find the next account: %w", err)
-		}
-		if !found {
-			return nil
+		account, found, err := s.nextAccount(ctx, after)
+		if err != nil || !found {
+			return err
 		}
 		if err := s.readAccount(ctx, account); err != nil {
 			return fmt.Errorf("account %s: %w", account, err)
@@ -120,10 +124,13 @@ func (s *source) readCards(ctx context.Context, account, after string) (*cardPag
 	if page.cards, page.span, err = s.rest.Cards(ctx, account, after); err != nil || !s.full {
 		return &page, err
 	}
-	if page.sums, err = s.rest.Sums(ctx, account, page.span); err != nil {
+	if page.holdSums, err = s.rest.HoldSums(ctx, account, page.span); err != nil {
 		return nil, err
 	}
-	if page.holdSums, err = s.rest.HoldSums(ctx, account, page.span); err != nil {
+	if s.since != nil {
+		return &page, s.recall(ctx, account, &page)
+	}
+	if page.sums, err = s.rest.Sums(ctx, account, page.span); err != nil {
 		return nil, err
 	}
 	if page.strays, err = s.rest.StrayHolds(ctx, account, page.span); err != nil {
@@ -137,21 +144,33 @@ func (s *source) readCards(ctx context.Context, account, after string) (*cardPag
 // of each span.
 func (s *source) readRows(ctx context.Context) error {
 	for next := range s.spans {
+		if next.kind == cardsRead && s.since != nil {
+			if err := s.lookBehind(ctx, next.name, next.cards); err != nil {
+				return fmt.Errorf("account %s: %w", next.name, err)
+			}
+		}
 		if err := emit(ctx, s.steps, next); err != nil {
 			return err
 		}
 		if next.kind != cardsRead {
 			continue
 		}
-		if err := s.readSpan(ctx, next.name, next.cards.span); err != nil {
+		if err := s.readSpan(ctx, next.name, next.cards); err != nil {
 			return fmt.Errorf("account %s: %w", next.name, err)
 		}
 	}
 	return nil
 }
 
-func (s *source) readSpan(ctx context.Context, account string, span repository.CardSpan) error {
-	if err := s.readTxns(ctx, account, span); err != nil {
+func (s *source) readSpan(ctx context.Context, account string, page *cardPage) error {
+	span := page.span
+	if s.since != nil {
+		if err := s.readSince(ctx, account, page); err != nil {
+			return err
+		}
+		return emit(ctx, s.steps, step{kind: spanEnds})
+	}
+	if err := s.readTxns(ctx, account, repository.TxnPosition{CardKey: span.After, Seq: repository.LastSeq}, span.Upto); err != nil {
 		return err
 	}
 	if s.full {
@@ -162,15 +181,16 @@ func (s *source) readSpan(ctx context.Context, account string, span repository.C
 	return emit(ctx, s.steps, step{kind: spanEnds})
 }
 
-func (s *source) readTxns(ctx context.Context, account string, span repository.CardSpan) error {
-	for after := (repository.TxnPosition{CardKey: span.After, Seq: repository.LastSeq}); ; {
+// readTxns hands on the transactions after a position, up to a card.
+func (s *source) readTxns(ctx context.Context, account string, after repository.TxnPosition, upto string) error {
+	for {
 		var page *repository.TxnPage
 		select {
 		case page = <-s.free:
 		case <-ctx.Done():
 			return ctx.Err()
 		}
-		if err := s.pages.Transactions(ctx, account, after, span.Upto, page); err != nil {
+		if err := s.pages.Transactions(ctx, account, after, upto, page); err != nil {
 			return err
 		}
 		last, some := page.Last()
@@ -234,8 +254,11 @@ type walker struct {
 	page    *cardPage
 	at      int      // the card of the page whose transactions come next
 	history *history // of that card; nil before its first transaction
-	head    tree
+	cuts    []cut    // the heads of the account
 	total   int64
+	done    int64 // transactions, for the progress
+
+	compared []AccountHead // of those that were kept
 }
 
 func newWalker(scope *Scope, o Options, report func(Finding)) *walker {
@@ -249,7 +272,7 @@ func (w *walker) walk(ctx context.Context, store *repository.Store, full bool) e
 	defer stop()
 	steps := make(chan step, readAhead)
 	s := source{
-		full: full, spans: make(chan step, readAhead), steps: steps,
+		full: full, since: w.o.Since, spans: make(chan step, readAhead), steps: steps,
 		free: make(chan *repository.TxnPage, readAhead+2),
 	}
 	for range cap(s.free) {
@@ -273,7 +296,7 @@ func (w *walker) walk(ctx context.Context, store *repository.Store, full bool) e
 		return ctx.Err() // what a driver says about a cancelled statement is no news
 	}
 	if err == nil && w.o.Progress != nil {
-		w.o.Progress(w.scope.Transactions, w.scope.Transactions)
+		w.o.Progress(w.done, w.done)
 	}
 	return err
 }
@@ -283,11 +306,17 @@ func (w *walker) take(next step) error {
 	case sizeKnown:
 		w.total = next.total
 	case accountBegins:
-		w.account, w.head = next.name, tree{}
+		w.account = next.name
+		w.beginCuts()
+		if w.o.Save != nil {
+			w.o.Save.begin(w.account)
+		}
 		w.scope.Accounts++
 	case cardsRead:
 		w.page, w.at, w.history = next.cards, 0, nil
 		w.scope.Cards += int64(len(w.page.cards))
+	case cardsGone:
+		w.cardsGone(next.gone)
 	case txnsRead:
 		return w.txns(next.txns)
 	case tokensRead:
@@ -297,9 +326,11 @@ func (w *walker) take(next step) error {
 			return err
 		}
 		w.checkLeftovers()
+		w.passedOver()
 	case accountEnds:
-		if w.headed != nil {
-			w.headed(w.head.sum(w.account))
+		w.endCuts()
+		if w.o.Save != nil {
+			w.o.Save.end()
 		}
 	}
 	return nil
@@ -324,10 +355,28 @@ func (w *walker) txns(page *repository.TxnPage) error {
 		w.current().step(row)
 	}
 	w.scope.Transactions += int64(len(page.Rows))
-	if w.o.Progress != nil {
-		w.o.Progress(w.scope.Transactions, max(w.total, w.scope.Transactions))
-	}
+	w.progress(int64(len(page.Rows)))
 	return nil
+}
+
+func (w *walker) progress(transactions int64) {
+	w.done += transactions
+	if w.o.Progress != nil {
+		w.o.Progress(w.done, max(w.total, w.done))
+	}
+}
+
+// passedOver counts the transactions of the cards of a page that a saved state stands
+// for.
+func (w *walker) passedOver() {
+	if w.page.earlier == nil {
+		return
+	}
+	var transactions int64
+	for _, was := range w.page.earlier.cards {
+		transactions += was.Seq
+	}
+	w.progress(transactions)
 }
 
 // current is the history of the card whose turn it is.
@@ -341,11 +390,12 @@ func (w *walker) current() *history {
 // finishCards finishes cards of the page for as long as they are done.
 func (w *walker) finishCards(done func(*repository.CardRecord) bool) error {
 	for w.at < len(w.page.cards) && done(&w.page.cards[w.at]) {
-		card := &w.page.cards[w.at]
-		if w.headed != nil {
-			w.head.add(&card.Card)
+		h := w.current()
+		w.addToCuts(h)
+		if w.o.Save != nil {
+			w.o.Save.card(h)
 		}
-		if err := w.finish(w.current()); err != nil {
+		if err := w.finish(h); err != nil {
 			return err
 		}
 		w.at, w.history = w.at+1, nil

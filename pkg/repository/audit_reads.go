@@ -450,25 +450,34 @@ type Sums struct {
 	Defects                  []string
 }
 
+const sumFields = `t.card_object_id, count(*),
+	CAST(sum(t.amount) FILTER (WHERE t.type = 'fund') AS BIGINT),
+	CAST(sum(t.amount) FILTER (WHERE t.type = 'drawdown') AS BIGINT),
+	CAST(sum(CASE t.type WHEN 'pending_capture' THEN t.amount ELSE -t.amount END) FILTER (
+		WHERE t.type IN ('pending_capture', 'voided') OR t.type = 'drawdown' AND t.parent_id IS NOT NULL) AS BIGINT),
+	max(t.created_at)`
+
+const sumColumns = 6
+
+// readSums reads sumFields.
+func readSums(f *fields) (key string, sums Sums) {
+	key = f.text("card_object_id")
+	return key, Sums{
+		Count: f.number("count"), Funds: f.number("amount_funds"), Drawdown: f.number("amount_drawdown"),
+		Pending: f.number("amount_pending"), LastAt: ledger.Micros(f.number("created_at")), Defects: f.defects,
+	}
+}
+
 // Sums adds up the transactions of a span of cards, by card key. Cards without
 // transactions are left out.
 func (a *AuditReader) Sums(ctx context.Context, account string, span CardSpan) (map[string]Sums, error) {
-	const columns = 6
-	text := `SELECT t.card_object_id, count(*),
-		CAST(sum(t.amount) FILTER (WHERE t.type = 'fund') AS BIGINT),
-		CAST(sum(t.amount) FILTER (WHERE t.type = 'drawdown') AS BIGINT),
-		CAST(sum(CASE t.type WHEN 'pending_capture' THEN t.amount ELSE -t.amount END) FILTER (
-			WHERE t.type IN ('pending_capture', 'voided') OR t.type = 'drawdown' AND t.parent_id IS NOT NULL) AS BIGINT),
-		max(t.created_at)
-		FROM transactions AS t WHERE t.account_id = $1 AND ` + span.where("t.card_object_id") + ` GROUP BY t.card_object_id`
+	text := `SELECT ` + sumFields + ` FROM transactions AS t WHERE t.account_id = $1 AND ` +
+		span.where("t.card_object_id") + ` GROUP BY t.card_object_id`
 	sums := make(map[string]Sums)
 	after, upto := a.span(span)
-	err := a.each(ctx, text, columns, func(f *fields) {
-		key := f.text("card_object_id")
-		sums[key] = Sums{
-			Count: f.number("count"), Funds: f.number("amount_funds"), Drawdown: f.number("amount_drawdown"),
-			Pending: f.number("amount_pending"), LastAt: ledger.Micros(f.number("created_at")), Defects: f.defects,
-		}
+	err := a.each(ctx, text, sumColumns, func(f *fields) {
+		key, sum := readSums(f)
+		sums[key] = sum
 	}, account, after, upto)
 	if err != nil {
 		return nil, fmt.Errorf("sum transactions: %w", err)

@@ -97,13 +97,18 @@ func eachOnSQLite(
 // the text is %s. It must stand on the left of a CROSS JOIN: SQLite then asks for
 // each id, while of a JOIN it may make one search through the whole account.
 func (r *rowReader) lookUp(ctx context.Context, columns int, text, account string, ids []uuid.UUID, read func(*fields)) error {
-	if len(ids) == 0 {
+	return r.join(ctx, columns, text, account, idTable(ids), read)
+}
+
+// join is lookUp for a table argument of any columns.
+func (r *rowReader) join(ctx context.Context, columns int, text, account string, of table, read func(*fields)) error {
+	if len(of.rows) == 0 {
 		return nil
 	}
-	args, err := r.store.dialect.arguments(account, idTable(ids))
+	args, err := r.store.dialect.arguments(account, of)
 	if err != nil {
 		return err
 	}
-	text = fmt.Sprintf(text, r.store.dialect.from(idColumns, 2))
+	text = fmt.Sprintf(text, r.store.dialect.from(of.columns, 2))
 	return r.each(ctx, text, columns, read, args...)
 }

@@ -16,7 +16,7 @@ import (
 
 const (
 	// commits is how many batches an account gets.
-	commits = 110
+	commits = 150
 	// maxOperations bounds those of a batch.
 	maxOperations = 5
 	// minute is the longest pause between two commits, in microseconds.
@@ -111,9 +111,9 @@ func (h *history) operation() ledger.Operation {
 	}
 	card := h.cards[h.dice.IntN(len(h.cards))]
 	switch h.dice.IntN(24) {
-	case 0, 1:
+	case 0:
 		return h.create(ref)
-	case 2:
+	case 1, 2:
 		return h.activate(card)
 	case 3:
 		return h.token(card, ref)
