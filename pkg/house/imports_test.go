@@ -78,7 +78,7 @@ var table = map[string]rule{
 
 	// The proof attacks servers from outside and looks at nothing but their answers.
 	"pkg/proof": {
-		ours:    []string{"openapi", "pkg/auth", "pkg/cardcode", "pkg/config", "pkg/pgtest"},
+		ours:    []string{"openapi", "pkg/auth", "pkg/cardcode", "pkg/config", "pkg/pgtest", "pkg/repository", "pkg/tamper"},
 		foreign: []string{pgx, sqlite, kinOpenAPI, "github.com/anishathalye/porcupine"}, // it locks the file of a server
 	},
 	// A proof command tampers with a database of its own, past the store.

@@ -9,7 +9,7 @@
 // Non-goals: rules of a single request, which the tests of each package look after, and
 // speed.
 //
-// The surprising decision: the checks read nothing but answers over HTTP and the verdict
-// of `kort verify`. What a client was told is the only thing that counts, and a check
+// The surprising decision: the checks of a load read nothing but answers over HTTP and the
+// verdict of `kort verify`. What a client was told is the only thing that counts, and a check
 // that shares code with the server would share its mistakes.
 package proof

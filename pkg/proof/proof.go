@@ -80,7 +80,9 @@ func attacks() []attack {
 		{ItemResources, Postgres, "slow connections", 1, (*trial).lingerers},
 		{ItemSecurity, SQLite, "an intruder", 2, (*trial).intrude},
 		{ItemSecurity, Postgres, "an intruder, two servers", 2, (*trial).intrude},
-		{ItemLinear, SQLite, "one server", 2, (*trial).linearOne},
+		{ItemTamper, SQLite, "the database is changed by hand", 4, (*trial).tamper},
+		{ItemTamper, Postgres, "the database is changed by hand", 4, (*trial).tamper},
+		{ItemLinear, SQLite, "one server", 3, (*trial).linearOne},
 		{ItemLinear, Postgres, "one server", 3, (*trial).linearOne},
 		{ItemLinear, Postgres, "two servers, one database", 3, (*trial).linearTwo},
 	}
