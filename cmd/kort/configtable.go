@@ -79,7 +79,7 @@ func configTable(app *kong.Application) string {
 		}
 	}
 	fmt.Fprintf(&table, "| | `%s` | | %s |\n", config.EnvDataKey,
-		"The data key itself, in place of a file: 64 hexadecimal digits or base64. There is no flag: other users can read a command line.")
+		"The data key itself, in place of a file: 64 hexadecimal digits or base64; several with commas, the current one first. There is no flag: other users can read a command line.")
 	return table.String()
 }
 

@@ -11,56 +11,29 @@ import (
 	"github.com/kortwallet/kort/pkg/config"
 )
 
-// loadDataKey finds the key under which tokens and PINs are stored. Only a
+// loadDataKeys finds the keys under which tokens and PINs are stored. Only a
 // development server makes one that is missing.
-func loadDataKey(settings config.Serve) (cardcode.Key, error) {
+func loadDataKeys(settings config.Serve) (cardcode.Keyring, error) {
 	dir := dataDir(settings.DataDir)
 	switch {
 	case settings.DataKey != "":
-		key, err := cardcode.ParseKey(settings.DataKey.Reveal())
+		keys, err := cardcode.ParseKeyList(settings.DataKey.Reveal())
 		if err != nil {
-			return key, fmt.Errorf("%s: %w", config.EnvDataKey, err)
+			return keys, fmt.Errorf("%s: %w", config.EnvDataKey, err)
 		}
-		return key, nil
+		return keys, nil
 	case settings.DataKeyFile != "":
-		key, err := readDataKey(settings.DataKeyFile)
+		_, keys, err := readKeyFile(settings.DataKeyFile)
 		if err != nil {
-			return key, fmt.Errorf("%s: %w", config.Name("data-key-file"), err)
+			return keys, fmt.Errorf("%s: %w", config.Name("data-key-file"), err)
 		}
-		return key, nil
+		return keys, nil
 	}
 	if err := createDataKey(dir.dataKeyFile()); err != nil && !errors.Is(err, fs.ErrExist) {
-		return cardcode.Key{}, err
+		return cardcode.Keyring{}, err
 	}
-	return readDataKey(dir.dataKeyFile())
-}
-
-func readDataKey(path string) (cardcode.Key, error) {
-	content, err := auth.ReadSecretFile(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return cardcode.Key{}, fmt.Errorf("%s does not exist; make a new key with: kort data-key new --out %s", path, path)
-	}
-	if err != nil {
-		return cardcode.Key{}, fmt.Errorf("data key: %w", err)
-	}
-	key, err := cardcode.ParseKey(string(content))
-	if err != nil {
-		return key, fmt.Errorf("data key %s: %w", path, err)
-	}
-	return key, nil
-}
-
-// createDataKey writes a new key into a new file; fs.ErrExist says that the file is
-// there already.
-func createDataKey(path string) error {
-	key, err := cardcode.NewKey()
-	if err != nil {
-		return fmt.Errorf("draw a data key: %w", err)
-	}
-	if err := auth.CreateSecretFile(path, []byte(key.Reveal()+"\n")); err != nil {
-		return fmt.Errorf("data key: %w", err)
-	}
-	return nil
+	_, keys, err := readKeyFile(dir.dataKeyFile())
+	return keys, err
 }
 
 // openKeySource opens the issuer's keys as the configuration says.

@@ -16,6 +16,7 @@ import (
 	"github.com/kortwallet/kort/pkg/cardcode"
 	"github.com/kortwallet/kort/pkg/config"
 	"github.com/kortwallet/kort/pkg/httpapi"
+	"github.com/kortwallet/kort/pkg/keywatch"
 	"github.com/kortwallet/kort/pkg/ledger"
 	"github.com/kortwallet/kort/pkg/posting"
 	"github.com/kortwallet/kort/pkg/repository"
@@ -32,7 +33,8 @@ type server struct {
 
 	listener   net.Listener
 	identity   identity
-	dataKey    cardcode.Key
+	dataKeys   cardcode.Keyring
+	keyWatch   *keywatch.Watch
 	signingKey *auth.LocalKey // of a development server only
 	keys       *auth.KeySource
 	store      *repository.Store
@@ -75,7 +77,7 @@ func startServer(ctx context.Context, settings config.Serve, log *slog.Logger) (
 // start takes all steps, or none.
 func (s *server) start(ctx context.Context) error {
 	for _, step := range []func(context.Context) error{
-		s.takeDirectory, s.listen, s.openDataKey, s.openKeys, s.openStore, s.claimDataKey, s.openPoster, s.remember, s.serve,
+		s.takeDirectory, s.listen, s.openDataKeys, s.openKeys, s.openStore, s.watchDataKeys, s.openPoster, s.remember, s.serve,
 	} {
 		if err := step(ctx); err != nil {
 			return stopped(ctx, s, err)
@@ -147,8 +149,8 @@ func (s *server) listen(ctx context.Context) error {
 	return nil
 }
 
-func (s *server) openDataKey(context.Context) (err error) {
-	s.dataKey, err = loadDataKey(s.settings)
+func (s *server) openDataKeys(context.Context) (err error) {
+	s.dataKeys, err = loadDataKeys(s.settings)
 	return err
 }
 
@@ -219,15 +221,24 @@ func (s *server) openStore(ctx context.Context) error {
 	return nil
 }
 
-func (s *server) claimDataKey(ctx context.Context) error {
-	err := s.store.ClaimDataKey(ctx, s.dataKey.ID(), s.dataKey.Fingerprint(), ledger.MicrosOf(time.Now()))
-	if errors.Is(err, repository.ErrOtherDataKey) {
+// watchDataKeys makes sure that no data key of the database is missing, now and later.
+func (s *server) watchDataKeys(ctx context.Context) (err error) {
+	s.keyWatch, err = keywatch.Start(ctx, s.store, s.dataKeys, keywatch.Options{Log: s.log})
+	switch {
+	case errors.Is(err, repository.ErrOtherDataKey):
 		return fmt.Errorf("%w: with this one none of its tokens and PINs would be found. Give the key it was written with, in %s or %s",
 			err, config.Name("data-key-file"), config.EnvDataKey)
-	}
-	if err != nil {
+	case errors.Is(err, repository.ErrMissingDataKey):
+		return fmt.Errorf("%w: some of its tokens and PINs would not be found. Put the line of that key back into %s or %s, or give "+
+			"this server the file of the one that has it (kort keys list shows the ids in a file)",
+			err, config.Name("data-key-file"), config.EnvDataKey)
+	case err != nil:
 		return fmt.Errorf("claim the data key: %w", err)
 	}
+	s.onStop(func(context.Context) error {
+		s.keyWatch.Close()
+		return nil
+	})
 	return nil
 }
 
@@ -261,7 +272,8 @@ func (s *server) serve(context.Context) error {
 		submit = s.submitter(s)
 	}
 	edge, err := httpapi.New(httpapi.Config{
-		Store: s.store, Submit: submit, Overloaded: s.poster.Overloaded, Verifier: verifier, Keys: s.keys, DataKey: s.dataKey, Clock: clock,
+		Store: s.store, Submit: submit, Overloaded: s.poster.Overloaded, Verifier: verifier, Keys: s.keys, DataKeys: s.dataKeys, KeysComplete: s.keyWatch.Complete,
+		Clock:      clock,
 		RequirePIN: s.settings.RequirePIN, RatePerSecond: s.settings.RatePerSecond, RateBurst: s.settings.RateBurst,
 		ValidateResponses: s.settings.ValidateResponses, Log: s.log,
 	})

@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"syscall"
 )
 
 const (
@@ -44,6 +45,45 @@ func CreateSecretFile(path string, content []byte) (err error) {
 		return fmt.Errorf("create secret file: %w", err)
 	}
 	return syncDirectory(filepath.Dir(path))
+}
+
+// ReplaceSecretFile puts new content into the place of a secret file in one step: whoever reads it, at whatever moment, and after
+// whatever accident, finds the one or the other complete. It stays its owner's, who alone may read it.
+func ReplaceSecretFile(path string, content []byte) error {
+	if len(content) > maxSecretFileBytes {
+		return fmt.Errorf("%s: %w", path, errSecretTooLong)
+	}
+	draft, err := os.CreateTemp(filepath.Dir(path), ".new-secret-*") // mode 0600
+	if err != nil {
+		return fmt.Errorf("replace secret file: %w", err)
+	}
+	err = giveToOwnerOf(path, draft)
+	if err == nil {
+		_, err = draft.Write(content)
+	}
+	if err == nil {
+		err = draft.Sync()
+	}
+	if err = errors.Join(err, draft.Close()); err == nil {
+		err = os.Rename(draft.Name(), path)
+	}
+	if err != nil {
+		return errors.Join(fmt.Errorf("replace secret file: %w", err), os.Remove(draft.Name()))
+	}
+	return syncDirectory(filepath.Dir(path))
+}
+
+// giveToOwnerOf gives a file to the owner of another: what the superuser writes, a server could not read any more.
+func giveToOwnerOf(path string, file *os.File) error {
+	info, err := os.Stat(path)
+	if err != nil {
+		return err
+	}
+	owner, known := info.Sys().(*syscall.Stat_t)
+	if !known || int(owner.Uid) == os.Geteuid() {
+		return nil
+	}
+	return file.Chown(int(owner.Uid), int(owner.Gid))
 }
 
 // ReadSecretFile reads a file of CreateSecretFile. A file that group or others may touch is ErrReadableByOthers: whoever could read it

@@ -52,7 +52,7 @@ func isLoopback(host string) bool {
 
 // Secrets says where the data key is.
 type Secrets struct {
-	DataKeyFile string `name:"data-key-file" env:"KORT_DATA_KEY_FILE" placeholder:"FILE" group:"Identity:" help:"File, readable by its owner only, with the key under which tokens and PINs are stored. Make one with kort data-key new."`
+	DataKeyFile string `name:"data-key-file" env:"KORT_DATA_KEY_FILE" placeholder:"FILE" group:"Identity:" help:"File, readable by its owner only, with the keys under which tokens and PINs are stored, one a line, the current one first. Make one with kort keys new, add one with kort keys rotate."`
 	// DataKey is the value of EnvDataKey, which the command reads.
 	DataKey Secret `kong:"-"`
 }

@@ -120,7 +120,7 @@ func (s Serve) checkComplete(p *Problems) {
 	}
 	if s.DataKeyFile == "" && s.DataKey == "" {
 		p.add("data-key-file", "missing; the file with the key under which tokens and PINs are stored (make one with: "+
-			"kort data-key new --out FILE), or the key itself in "+EnvDataKey)
+			"kort keys new --out FILE), or the key itself in "+EnvDataKey)
 	}
 	if len(*p) > before {
 		*p = append(*p, Problem{Reason: "For a trial on this machine none of this is needed: kort serve --dev"})

@@ -83,6 +83,7 @@ var table = map[string]rule{
 	},
 	// A proof command tampers with a database of its own, past the store.
 	"pkg/tamper": {ours: []string{"pkg/audit", "pkg/ledger", "pkg/repository"}, foreign: []string{uuidModule}},
+	"pkg/keywatch": {ours: []string{"pkg/ledger", "pkg/repository", "pkg/cardcode"}},
 
 	"pkg/ledgertest": {ours: []string{"pkg/ledger"}, foreign: []string{uuidModule, "pgregory.net/rapid"}},
 

@@ -224,7 +224,6 @@ func (h *handlers) details(ctx context.Context, account string, card *ledger.Car
 
 // storedPIN is what the database keeps of a drawn PIN.
 func (h *handlers) storedPIN(account string, card uuid.UUID, drawn newPIN) *ledger.PIN {
-	return &ledger.PIN{
-		Format: drawn.format.stored, KeyID: h.DataKey.ID(), Hash: h.DataKey.PINHash(account, card, drawn.value),
-	}
+	key := h.DataKeys.Current()
+	return &ledger.PIN{Format: drawn.format.stored, KeyID: key.ID(), Hash: key.PINHash(account, card, drawn.value)}
 }

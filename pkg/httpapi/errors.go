@@ -47,6 +47,10 @@ func (f *failure) Unwrap() error { return f.cause }
 // no cause: nothing went wrong.
 var errBusy = &failure{code: api.ErrorCodeOverloaded, retryAfter: overloadRetry}
 
+// errKeyMissing is the failure of a request to a server that does not have all data
+// keys of its database. Why it has not is logged once, when it is found out.
+var errKeyMissing = &failure{code: api.ErrorCodeOverloaded, retryAfter: overloadRetry}
+
 // busyAnswer is what errBusy is answered with.
 func busyAnswer() ([]byte, error) {
 	body, err := json.Marshal(errBusy.body(answerFor(errBusy.code).message))
@@ -185,7 +189,7 @@ func (s *Server) sendError(err error, c echo.Context) {
 	f := failureOf(err)
 	c.Set(failureKey, f)
 	a := answerFor(f.code)
-	if a.status >= http.StatusInternalServerError && f != errBusy && !errors.Is(f.cause, context.Canceled) {
+	if a.status >= http.StatusInternalServerError && f != errBusy && f != errKeyMissing && !errors.Is(f.cause, context.Canceled) {
 		s.c.Log.Error("request failed", "request_id", requestID(c), "route", c.Path(), "code", f.code, "cause", f.cause)
 	}
 	if c.Response().Committed {

@@ -124,12 +124,11 @@ func (h *handlers) drawToken(account string, sent *api.Format, pointer string) (
 	}
 	t := &newToken{format: format, values: values}
 	t.Token = ledger.Token{
-		ID: id, KeyID: h.DataKey.ID(), Format: format.stored, Shape: string(shape), SingleUse: true,
+		ID: id, KeyID: h.DataKeys.Current().ID(), Format: format.stored, Shape: string(shape), SingleUse: true,
 	}
 	for _, value := range values {
-		t.Candidates = append(t.Candidates, ledger.TokenCandidate{
-			Hash: h.DataKey.TokenHash(account, value), Masked: cardcode.Mask(format.shape, value),
-		})
+		hash, others := h.tokenHashes(account, value)
+		t.Candidates = append(t.Candidates, ledger.TokenCandidate{Hash: hash, Masked: cardcode.Mask(format.shape, value), Others: others})
 	}
 	return t, nil
 }

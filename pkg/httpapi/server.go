@@ -37,7 +37,11 @@ type Config struct {
 	Overloaded func() bool
 	Verifier   *auth.Verifier
 	Keys       *auth.KeySource
-	DataKey    cardcode.Key
+	DataKeys   cardcode.Keyring
+	// KeysComplete tells whether DataKeys has every key of the database. While it has
+	// not, no request is answered but with 503: a token of another key would seem not to
+	// exist, and its value could be given out once more. Nil is always.
+	KeysComplete func() bool
 	// Clock tells the moment at which an account's requests are judged.
 	Clock func(account string) ledger.Micros
 	// RequirePIN makes cards that have a PIN demand it beside a token.
@@ -124,6 +128,9 @@ func (g *gate) guard(next echo.HandlerFunc) echo.HandlerFunc {
 		if g.c.Overloaded != nil && o.writes() && g.c.Overloaded() {
 			return errBusy
 		}
+		if !g.keysComplete() {
+			return errKeyMissing
+		}
 		letIn(c.Request().Context())
 		ctx, cancel := context.WithTimeout(c.Request().Context(), requestTimeout)
 		defer cancel()
@@ -139,6 +146,8 @@ func (g *gate) guard(next echo.HandlerFunc) echo.HandlerFunc {
 	}
 }
 
+func (s *Server) keysComplete() bool { return s.c.KeysComplete == nil || s.c.KeysComplete() }
+
 // ServeHTTP implements http.Handler.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.echo.ServeHTTP(w, r) }
 
@@ -151,8 +160,8 @@ func (s *Server) health(c echo.Context) error {
 	return c.JSON(http.StatusOK, map[string]string{"status": "ok"})
 }
 
-// ready tells whether requests can be served: the database answers, and there are
-// keys to verify tokens with.
+// ready tells whether requests can be served: the database answers, there are keys to
+// verify tokens with, and the data keys are all there.
 func (s *Server) ready(c echo.Context) error {
 	letIn(c.Request().Context()) // it may have to wait for the database
 	ctx, cancel := context.WithTimeout(c.Request().Context(), readyTimeout)
@@ -164,6 +173,8 @@ func (s *Server) ready(c echo.Context) error {
 		return c.JSON(http.StatusServiceUnavailable, map[string]string{"status": "the database does not answer"})
 	case s.c.Keys != nil && !s.c.Keys.Ready():
 		return c.JSON(http.StatusServiceUnavailable, map[string]string{"status": "no keys to verify tokens with"})
+	case !s.keysComplete():
+		return c.JSON(http.StatusServiceUnavailable, map[string]string{"status": "a data key is missing or could not be looked for"})
 	}
 	return c.JSON(http.StatusOK, map[string]string{"status": "ok"})
 }

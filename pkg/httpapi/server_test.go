@@ -81,7 +81,7 @@ func newServer(t testing.TB, d repotest.Database) *server {
 	log := slog.New(slog.NewJSONHandler(s.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	s.config = httpapi.Config{
 		Store: d.Store, Submit: newPoster(t, d, posting.Options{Clock: s.clock.now, Log: log}).Submit,
-		Verifier: newVerifier(t, s.keys, time.Now), Keys: s.keys, DataKey: dataKey, Clock: s.clock.now,
+		Verifier: newVerifier(t, s.keys, time.Now), Keys: s.keys, DataKeys: cardcode.NewKeyring(dataKey), Clock: s.clock.now,
 		ValidateResponses: true, Log: log,
 	}
 	t.Cleanup(func() { s.log.mustBeDiscreet(t) })

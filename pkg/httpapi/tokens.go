@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/google/uuid"
 
@@ -80,19 +81,35 @@ func (h *handlers) AidCardsCardidRotatePinPost(
 func (h *handlers) AidCardsTokenPost(
 	ctx context.Context, r api.AidCardsTokenPostRequestObject,
 ) (api.AidCardsTokenPostResponseObject, error) {
-	hash := h.DataKey.TokenHash(r.Aid, cardcode.Secret(r.Body.Token))
-	card, err := h.cardByToken(ctx, r.Aid, hash, h.pinCheck(r.Aid, r.Body.Pin, true))
+	hash, others := h.tokenHashes(r.Aid, cardcode.Secret(r.Body.Token))
+	card, err := h.cardByToken(ctx, r.Aid, &ledger.CheckPIN{
+		TokenHash: hash, OtherHashes: others, PIN: h.pinCheck(r.Aid, r.Body.Pin, true),
+	})
 	if err != nil {
 		return nil, err
 	}
 	return api.AidCardsTokenPost200JSONResponse{Body: cardOf(&card, h.Clock(r.Aid))}, nil
 }
 
-func (h *handlers) cardByToken(ctx context.Context, account, hash string, pin ledger.PINCheck) (ledger.Card, error) {
-	if pin.Compare == nil && !pin.Required {
-		return h.Store.CardByToken(ctx, account, hash, h.Clock(account))
+// tokenHashes hashes a token's value under all data keys, the current one first: which
+// of them it is stored under is not known.
+func (h *handlers) tokenHashes(account string, value cardcode.Secret) (string, []ledger.KeyedHash) {
+	var others []ledger.KeyedHash
+	for _, key := range h.DataKeys.Others() {
+		others = append(others, ledger.KeyedHash{KeyID: key.ID(), Hash: key.TokenHash(account, value)})
 	}
-	result, err := h.Submit(ctx, account, &ledger.CheckPIN{TokenHash: hash, PIN: pin})
+	return h.DataKeys.Current().TokenHash(account, value), others
+}
+
+func (h *handlers) cardByToken(ctx context.Context, account string, look *ledger.CheckPIN) (ledger.Card, error) {
+	if look.PIN.Compare == nil && !look.PIN.Required {
+		hashes := []string{look.TokenHash}
+		for i := range look.OtherHashes {
+			hashes = append(hashes, look.OtherHashes[i].Hash)
+		}
+		return h.Store.CardByToken(ctx, account, h.Clock(account), hashes...)
+	}
+	result, err := h.Submit(ctx, account, look)
 	if err != nil {
 		return ledger.Card{}, err
 	}
@@ -105,8 +122,12 @@ func (h *handlers) pinCheck(account string, sent *string, byToken bool) ledger.P
 	check := ledger.PINCheck{Required: byToken && h.RequirePIN}
 	if sent != nil {
 		value := cardcode.Secret(*sent)
-		check.Compare = func(card uuid.UUID, pin *ledger.PIN) bool {
-			return h.DataKey.EqualPIN(pin.Hash, account, card, value)
+		check.Compare = func(card uuid.UUID, pin *ledger.PIN) (bool, error) {
+			key, found := h.DataKeys.Key(pin.KeyID)
+			if !found {
+				return false, fmt.Errorf("key %s: %w", pin.KeyID, ledger.ErrUnknownKey)
+			}
+			return key.EqualPIN(pin.Hash, account, card, value), nil
 		}
 	}
 	return check

@@ -25,7 +25,7 @@ func (h *handlers) AidCardsTransactionsPost(
 		OriginatedBy: given(r.Body.OriginatedBy), PIN: h.pinCheck(r.Aid, r.Body.Pin, r.Body.Token != nil),
 	}
 	if r.Body.Token != nil {
-		op.TokenHash = h.DataKey.TokenHash(r.Aid, cardcode.Secret(*r.Body.Token))
+		op.TokenHash, op.OtherHashes = h.tokenHashes(r.Aid, cardcode.Secret(*r.Body.Token))
 	}
 	txn, again, err := h.transact(ctx, r.Aid, op, r.Body.Metadata)
 	if err != nil {

@@ -29,6 +29,7 @@ type Book struct {
 	tokenHashes map[string]uuid.UUID
 	tokenRefs   map[RefKey]uuid.UUID
 	offers      map[string]uuid.UUID // value that a new token of the batch may take → its card
+	tokenKey    string               // the data key of new tokens, where there are several
 
 	made    changed            // rows that the batch inserts
 	touched changed            // rows that the batch updates
@@ -86,6 +87,12 @@ func (b *Book) AddToken(t Token) {
 	}
 }
 
+// HashTokensUnder says which data key the new tokens of the batch are hashed under,
+// whatever their operations name: two servers that used different keys at the same
+// moment could give out the same value, since their hashes of it differ. Not called,
+// each operation decides for itself.
+func (b *Book) HashTokensUnder(keyID string) { b.tokenKey = keyID }
+
 // OfferedRefs lists the ref_ids that have to be loaded besides those of [Keys], when
 // cards and tokens are: an operation may name, by a guess, a token that an earlier
 // one of the batch only makes, and which of its cards' ref_ids are taken is known to
@@ -96,7 +103,8 @@ func (b *Book) OfferedRefs(ops []Operation) []RefKey {
 	for _, op := range ops {
 		switch op := op.(type) {
 		case *Transact:
-			if card, offered := b.offers[op.TokenHash]; offered && b.tokenHashes[op.TokenHash] == uuid.Nil {
+			card, offered := b.offered(op)
+			if _, loaded := b.tokenOf(op.TokenHash, op.OtherHashes); offered && !loaded {
 				keys = append(keys, RefKey{card, op.RefID})
 			}
 		case *CreateToken:
@@ -113,14 +121,27 @@ func (b *Book) offer(op *CreateToken) {
 		return
 	}
 	for i := range op.New.Candidates {
-		if hash := op.New.Candidates[i].Hash; b.offers[hash] == uuid.Nil {
-			b.offers[hash] = card.ID
+		candidate := &op.New.Candidates[i]
+		for hash := range hashes(candidate.Hash, candidate.Others) {
+			if b.offers[hash] == uuid.Nil {
+				b.offers[hash] = card.ID
+			}
 		}
 	}
 }
 
+// offered finds the card that an operation would name by a value on offer.
+func (b *Book) offered(op *Transact) (uuid.UUID, bool) {
+	for hash := range hashes(op.TokenHash, op.OtherHashes) {
+		if card, found := b.offers[hash]; found {
+			return card, true
+		}
+	}
+	return uuid.Nil, false
+}
+
 // Post decides an operation and applies it to the book. An error is a [*Refusal]
-// when a rule forbids the operation, else it wraps [ErrCorrupt]. In both cases the
+// when a rule forbids the operation, else it wraps [ErrCorrupt] or [ErrUnknownKey]. In both cases the
 // book is as it was before, but for the failure counter of a PIN.
 func (b *Book) Post(op Operation) (Result, error) { return op.post(b) }
 
@@ -181,20 +202,31 @@ func (b *Book) locate(op *Transact) (Card, *Token, bool) {
 		card, found := b.cards[b.parents[op.Parent]]
 		return card, nil, found && !card.Deleted()
 	case ByToken:
-		return b.cardOfToken(op.TokenHash)
+		return b.cardOfToken(op.TokenHash, op.OtherHashes)
 	default:
 		card, found := b.liveCard(op.CardID)
 		return card, nil, found
 	}
 }
 
-func (b *Book) cardOfToken(hash string) (Card, *Token, bool) {
-	token, found := b.tokens[b.tokenHashes[hash]]
+func (b *Book) cardOfToken(hash string, others []KeyedHash) (Card, *Token, bool) {
+	id, found := b.tokenOf(hash, others)
 	if !found {
 		return Card{}, nil, false
 	}
+	token := b.tokens[id]
 	card, found := b.cards[token.Card]
 	return card, &token, found && !card.Deleted()
+}
+
+// tokenOf finds the token of a value, whichever key it is stored under.
+func (b *Book) tokenOf(hash string, others []KeyedHash) (uuid.UUID, bool) {
+	for hash := range hashes(hash, others) {
+		if id, found := b.tokenHashes[hash]; found {
+			return id, true
+		}
+	}
+	return uuid.Nil, false
 }
 
 func (b *Book) putCard(c Card) {

@@ -1,6 +1,12 @@
 package ledger
 
-import "github.com/google/uuid"
+import (
+	"errors"
+	"fmt"
+	"iter"
+
+	"github.com/google/uuid"
+)
 
 // Operation is something a client asks of one account. Every id in it is drawn
 // before it is submitted, so that a second attempt after a commit of unknown
@@ -20,6 +26,9 @@ type Keys struct {
 	Candidates   []string    // hashes of values that a new token may take
 	Refs         []Ref       // ref_ids of transactions, on the cards that are named
 	TokenRefs    []Ref       // ref_ids of tokens, likewise
+	// TokenKey asks which of several data keys a new token is to be hashed under. It
+	// has to be loaded before the candidates: see [Book.HashTokensUnder].
+	TokenKey bool
 }
 
 // Ref is a ref_id, and what names its card. One of CardID, TokenHash and Txn is set.
@@ -55,8 +64,45 @@ type NewToken struct {
 
 // TokenCandidate is the stored side of a value that a new token may take.
 type TokenCandidate struct {
-	Hash   string
+	Hash   string // under the data key that Token.KeyID names
 	Masked string
+	// Others are the hashes of the same value under the other data keys there are. A
+	// value is taken under whichever of them it was given out.
+	Others []KeyedHash
+}
+
+// ErrUnknownKey reports a value that is, or would have to be, hashed under a data key
+// that is not at hand. Nothing can be said about it then, neither yes nor no.
+var ErrUnknownKey = errors.New("this server does not have the data key")
+
+// KeyedHash is a hash of a token's value under a data key.
+type KeyedHash struct {
+	KeyID string
+	Hash  string
+}
+
+// hashes are those of one token's value under all data keys.
+func hashes(hash string, others []KeyedHash) iter.Seq[string] {
+	return func(yield func(string) bool) {
+		if !yield(hash) {
+			return
+		}
+		for i := range others {
+			if !yield(others[i].Hash) {
+				return
+			}
+		}
+	}
+}
+
+// under finds the hash under a data key.
+func (c *TokenCandidate) under(keyID string) (string, bool) {
+	for i := range c.Others {
+		if c.Others[i].KeyID == keyID {
+			return c.Others[i].Hash, true
+		}
+	}
+	return "", false
 }
 
 // CreateCards creates one card, or a batch, all or nothing.
@@ -101,6 +147,7 @@ type Transact struct {
 	RefID        string
 	CardID       string
 	TokenHash    string
+	OtherHashes  []KeyedHash // of the same token, under the other data keys
 	Parent       uuid.UUID
 	Amount       int64
 	AmountGiven  bool // false only for a capture of all that is left, and for voids
@@ -127,8 +174,9 @@ type RotatePIN struct {
 
 // CheckPIN tries a PIN on the card that a token names, as a look-up does.
 type CheckPIN struct {
-	TokenHash string
-	PIN       PINCheck
+	TokenHash   string
+	OtherHashes []KeyedHash // of the same token, under the other data keys
+	PIN         PINCheck
 }
 
 // DeleteCard takes a card out of use.
@@ -144,21 +192,28 @@ type DeleteCard struct {
 // PINCheck compares the PIN of a request, if it has one, with the card's. The
 // comparison runs while the card is locked.
 type PINCheck struct {
-	// Compare is nil when the request carries no PIN.
-	Compare  func(card uuid.UUID, pin *PIN) bool
+	// Compare is nil when the request carries no PIN. An error says that the two
+	// could not be compared: it is neither a match nor a failure that counts.
+	Compare  func(card uuid.UUID, pin *PIN) (bool, error)
 	Required bool // a card that has a PIN demands one
 }
 
 // attempt runs the comparison.
-func (c PINCheck) attempt(card *Card) PINAttempt {
-	switch {
-	case c.Compare == nil:
-		return PINAbsent
-	case card.PIN != nil && c.Compare(card.ID, card.PIN):
-		return PINMatches
-	default:
-		return PINDiffers
+func (c PINCheck) attempt(card *Card) (PINAttempt, error) {
+	if c.Compare == nil {
+		return PINAbsent, nil
 	}
+	if card.PIN == nil {
+		return PINDiffers, nil
+	}
+	matches, err := c.Compare(card.ID, card.PIN)
+	if err != nil {
+		return PINAbsent, fmt.Errorf("compare the PIN of card %s: %w", card.ID, err)
+	}
+	if matches {
+		return PINMatches, nil
+	}
+	return PINDiffers, nil
 }
 
 // Keys implements Operation.
@@ -179,11 +234,15 @@ func (op *Transact) Keys(k *Keys) {
 	case op.Parent != uuid.Nil:
 		k.Transactions = append(k.Transactions, op.Parent)
 	case op.TokenHash != "":
-		k.TokenHashes = append(k.TokenHashes, op.TokenHash)
+		for hash := range hashes(op.TokenHash, op.OtherHashes) {
+			k.TokenHashes = append(k.TokenHashes, hash)
+			k.Refs = append(k.Refs, Ref{TokenHash: hash, RefID: op.RefID})
+		}
+		return
 	default:
 		k.CardIDs = append(k.CardIDs, op.CardID)
 	}
-	k.Refs = append(k.Refs, Ref{CardID: op.CardID, TokenHash: op.TokenHash, Txn: op.Parent, RefID: op.RefID})
+	k.Refs = append(k.Refs, Ref{CardID: op.CardID, Txn: op.Parent, RefID: op.RefID})
 }
 
 // Keys implements Operation.
@@ -197,7 +256,11 @@ func (op *CreateToken) Keys(k *Keys) {
 func (op *RotatePIN) Keys(k *Keys) { k.CardIDs = append(k.CardIDs, op.CardID) }
 
 // Keys implements Operation.
-func (op *CheckPIN) Keys(k *Keys) { k.TokenHashes = append(k.TokenHashes, op.TokenHash) }
+func (op *CheckPIN) Keys(k *Keys) {
+	for hash := range hashes(op.TokenHash, op.OtherHashes) {
+		k.TokenHashes = append(k.TokenHashes, hash)
+	}
+}
 
 // Keys implements Operation.
 func (op *DeleteCard) Keys(k *Keys) {
@@ -212,6 +275,10 @@ func (t *NewToken) keys(k *Keys) {
 		return
 	}
 	for i := range t.Candidates {
-		k.Candidates = append(k.Candidates, t.Candidates[i].Hash)
+		candidate := &t.Candidates[i]
+		for hash := range hashes(candidate.Hash, candidate.Others) {
+			k.Candidates = append(k.Candidates, hash)
+		}
+		k.TokenKey = k.TokenKey || len(candidate.Others) > 0
 	}
 }

@@ -84,7 +84,11 @@ func (b *Book) apply(s State, txn Transaction) (Result, error) {
 
 // tryPIN applies a PIN attempt, and keeps the failure counter even when it refuses.
 func (b *Book) tryPIN(card Card, check PINCheck) (Card, error) {
-	pin, refusal := tryPIN(b.now, card.PIN, check.attempt(&card), check.Required)
+	attempt, err := check.attempt(&card)
+	if err != nil {
+		return card, err
+	}
+	pin, refusal := tryPIN(b.now, card.PIN, attempt, check.Required)
 	if pin != card.PIN {
 		changed := *pin != *card.PIN
 		card.PIN = pin
@@ -100,7 +104,7 @@ func (b *Book) tryPIN(card Card, check PINCheck) (Card, error) {
 
 // post implements Operation.
 func (op *CheckPIN) post(b *Book) (Result, error) {
-	card, token, found := b.cardOfToken(op.TokenHash)
+	card, token, found := b.cardOfToken(op.TokenHash, op.OtherHashes)
 	if !found || token.Expired(b.now) {
 		return Result{}, refuse(CodeNotFound)
 	}
@@ -135,9 +139,9 @@ func (op *CreateToken) post(b *Book) (Result, error) {
 	if id, found := b.tokenRefs[RefKey{card.ID, op.New.Token.RefID}]; found {
 		return op.replay(card, b.tokens[id])
 	}
-	token, choice, refusal := b.newToken(op.New, card.ID, nil)
-	if refusal != nil {
-		return Result{}, refusal
+	token, choice, err := b.newToken(&op.New, card.ID, nil)
+	if err != nil {
+		return Result{}, err
 	}
 	b.insertToken(token)
 	return Result{Cards: []Card{card}, Token: token, Choices: []int{choice}}, nil
@@ -158,13 +162,21 @@ func (op *CreateToken) replay(card Card, was Token) (Result, error) {
 
 // newToken completes a token with the first candidate that is neither known to
 // the account nor in taken.
-func (b *Book) newToken(n NewToken, card uuid.UUID, taken map[string]bool) (Token, int, *Refusal) {
-	for i, candidate := range n.Candidates {
-		if _, known := b.tokenHashes[candidate.Hash]; known || taken[candidate.Hash] {
+func (b *Book) newToken(n *NewToken, card uuid.UUID, taken map[string]bool) (Token, int, error) {
+	for i := range n.Candidates {
+		candidate := &n.Candidates[i]
+		if b.isTaken(candidate, taken) {
 			continue
 		}
 		token := n.Token
 		token.Card, token.Hash, token.Masked, token.CreatedAt = card, candidate.Hash, candidate.Masked, b.now
+		if b.tokenKey != "" && b.tokenKey != token.KeyID {
+			hash, found := candidate.under(b.tokenKey)
+			if !found {
+				return Token{}, 0, fmt.Errorf("hash a token under key %s: %w", b.tokenKey, ErrUnknownKey)
+			}
+			token.Hash, token.KeyID = hash, b.tokenKey
+		}
 		if token.ExpiresIn > 0 {
 			expiry := b.now + Micros(token.ExpiresIn)*microsPerSecond
 			token.ExpiresAt = &expiry
@@ -174,13 +186,25 @@ func (b *Book) newToken(n NewToken, card uuid.UUID, taken map[string]bool) (Toke
 	return Token{}, 0, refuse(CodeTokenSpaceExhausted)
 }
 
+// isTaken tells whether a value was given out, under any key.
+func (b *Book) isTaken(c *TokenCandidate, taken map[string]bool) bool {
+	for hash := range hashes(c.Hash, c.Others) {
+		if _, known := b.tokenHashes[hash]; known || taken[hash] {
+			return true
+		}
+	}
+	return false
+}
+
 const microsPerSecond = 1_000_000
 
 // choiceOf finds the candidate with a hash.
 func (t *NewToken) choiceOf(hash string) int {
 	for i := range t.Candidates {
-		if t.Candidates[i].Hash == hash {
-			return i
+		for its := range hashes(t.Candidates[i].Hash, t.Candidates[i].Others) {
+			if its == hash {
+				return i
+			}
 		}
 	}
 	return 0
@@ -272,9 +296,9 @@ func (op *CreateCards) post(b *Book) (Result, error) {
 	if refusal := op.check(b); refusal != nil {
 		return Result{}, refusal
 	}
-	tokens, choices, refusal := op.tokens(b)
-	if refusal != nil {
-		return Result{}, refusal
+	tokens, choices, err := op.tokens(b)
+	if err != nil {
+		return Result{}, err
 	}
 	result := Result{Choices: choices}
 	for i := range op.Cards {
@@ -300,8 +324,8 @@ func (op *CreateCards) recall(b *Book) Result {
 		result.Cards = append(result.Cards, b.cards[op.Cards[i].Card.ID])
 		if n := op.Cards[i].Token; n != nil {
 			choice := 0
-			for j, candidate := range n.Candidates {
-				if b.tokenHashes[candidate.Hash] == n.Token.ID {
+			for j := range n.Candidates {
+				if id, _ := b.tokenOf(n.Candidates[j].Hash, n.Candidates[j].Others); id == n.Token.ID {
 					choice = j
 					break
 				}
@@ -340,7 +364,7 @@ func (op *CreateCards) check(b *Book) *Refusal {
 }
 
 // tokens chooses the values of the new cards' tokens, all different.
-func (op *CreateCards) tokens(b *Book) ([]Token, []int, *Refusal) {
+func (op *CreateCards) tokens(b *Book) ([]Token, []int, error) {
 	var tokens []Token
 	var choices []int
 	taken := make(map[string]bool)
@@ -348,9 +372,9 @@ func (op *CreateCards) tokens(b *Book) ([]Token, []int, *Refusal) {
 		if op.Cards[i].Token == nil {
 			continue
 		}
-		token, choice, refusal := b.newToken(*op.Cards[i].Token, op.Cards[i].Card.ID, taken)
-		if refusal != nil {
-			return nil, nil, refusal
+		token, choice, err := b.newToken(op.Cards[i].Token, op.Cards[i].Card.ID, taken)
+		if err != nil {
+			return nil, nil, err
 		}
 		taken[token.Hash] = true
 		tokens, choices = append(tokens, token), append(choices, choice)

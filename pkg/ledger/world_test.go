@@ -218,8 +218,8 @@ func (w *world) withToken(values ...string) func(*ledger.NewCard) {
 
 // sending is the check of a request that carries a PIN.
 func sending(value string) ledger.PINCheck {
-	return ledger.PINCheck{Compare: func(card uuid.UUID, pin *ledger.PIN) bool {
-		return pin.Hash == pinOf(uuid.Nil, card, value).Hash
+	return ledger.PINCheck{Compare: func(card uuid.UUID, pin *ledger.PIN) (bool, error) {
+		return pin.Hash == pinOf(uuid.Nil, card, value).Hash, nil
 	}}
 }
 

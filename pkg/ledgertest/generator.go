@@ -264,7 +264,7 @@ func (g *generator) pinCheck(percent int) ledger.PINCheck {
 	check := ledger.PINCheck{Required: g.chance(10)}
 	if g.chance(percent) {
 		value := g.pinValue()
-		check.Compare = func(card uuid.UUID, pin *ledger.PIN) bool { return pin.Hash == pinHash(card, value) }
+		check.Compare = func(card uuid.UUID, pin *ledger.PIN) (bool, error) { return pin.Hash == pinHash(card, value), nil }
 	}
 	return check
 }

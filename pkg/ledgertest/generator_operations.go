@@ -2,6 +2,7 @@ package ledgertest
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/google/uuid"
 
@@ -61,18 +62,48 @@ func (g *generator) newToken(ref string) ledger.NewToken {
 }
 
 // drawCandidates gives a token new values to choose from; those of the tiny shape
-// collide, until there are none left.
+// collide, until there are none left. There are two data keys, and either may be the
+// one in use.
 func (g *generator) drawCandidates(n *ledger.NewToken) {
-	n.Candidates = nil
+	isSecond := g.chance(30)
+	n.Token.KeyID, n.Candidates = keyName(isSecond), nil
+	add := func(hash, masked string) {
+		if isSecond {
+			hash = underOtherKey(hash)
+		}
+		n.Candidates = append(n.Candidates, ledger.TokenCandidate{Hash: hash, Masked: masked, Others: otherHashes(hash)})
+	}
 	if n.Token.Shape != "tiny" {
 		g.count++
-		n.Candidates = []ledger.TokenCandidate{{Hash: fmt.Sprintf("hash-%d", g.count), Masked: "DINCARD:****"}}
+		add(fmt.Sprintf("hash-%d", g.count), "DINCARD:****")
 		return
 	}
 	for range 3 {
-		value := g.IntN(tinySpace)
-		n.Candidates = append(n.Candidates, ledger.TokenCandidate{Hash: tinyHash(value), Masked: "**"})
+		add(tinyHash(g.IntN(tinySpace)), "**")
 	}
+}
+
+// A value's hash under the second key is its hash under the first with a mark.
+const secondKeyMark = "'"
+
+func keyName(second bool) string {
+	if second {
+		return "key-2"
+	}
+	return "key-1"
+}
+
+// underOtherKey is the hash of the same value under the other key.
+func underOtherKey(hash string) string {
+	if first, isSecond := strings.CutSuffix(hash, secondKeyMark); isSecond {
+		return first
+	}
+	return hash + secondKeyMark
+}
+
+func otherHashes(hash string) []ledger.KeyedHash {
+	other := underOtherKey(hash)
+	return []ledger.KeyedHash{{KeyID: keyName(strings.HasSuffix(other, secondKeyMark)), Hash: other}}
 }
 
 func tinyHash(value int) string { return fmt.Sprintf("tiny-%d", value) }
@@ -128,7 +159,7 @@ func (g *generator) address(m *Model, op *ledger.Transact) *modelCard {
 		return m.live(op.CardID)
 	}
 	hash := g.tokenHash(m)
-	op.TokenHash = hash
+	op.TokenHash, op.OtherHashes = hash, otherHashes(hash)
 	if t := m.tokens[hash]; t != nil {
 		return t.card
 	}
@@ -137,6 +168,14 @@ func (g *generator) address(m *Model, op *ledger.Transact) *modelCard {
 
 // tokenHash picks a token, one of a live card if possible, or guesses.
 func (g *generator) tokenHash(m *Model) string {
+	hash := g.storedHash(m)
+	if g.chance(30) { // whoever asks has the value, and does not know its key
+		return underOtherKey(hash)
+	}
+	return hash
+}
+
+func (g *generator) storedHash(m *Model) string {
 	if g.chance(5) {
 		return one(g, tinyHash(g.IntN(tinySpace)), "hash-unknown")
 	}
@@ -204,7 +243,8 @@ func (g *generator) createToken(m *Model) ledger.Operation {
 }
 
 func (g *generator) checkPIN(m *Model) ledger.Operation {
-	return &ledger.CheckPIN{TokenHash: g.tokenHash(m), PIN: g.pinCheck(90)}
+	hash := g.tokenHash(m)
+	return &ledger.CheckPIN{TokenHash: hash, OtherHashes: otherHashes(hash), PIN: g.pinCheck(90)}
 }
 
 func (g *generator) rotatePIN(m *Model) ledger.Operation {
@@ -348,9 +388,10 @@ func (g *generator) readdress(m *Model, op *ledger.Transact) {
 	if c == nil {
 		return
 	}
-	op.CardID, op.TokenHash = c.said.CardID, ""
+	op.CardID, op.TokenHash, op.OtherHashes = c.said.CardID, "", nil
 	if len(c.tokens) > 0 && g.chance(60) {
 		op.CardID, op.TokenHash = "", one(g, c.tokens...).row.Hash
+		op.OtherHashes = otherHashes(op.TokenHash)
 	}
 }
 

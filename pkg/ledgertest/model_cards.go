@@ -98,7 +98,9 @@ func (m *Model) choose(op *ledger.CreateCards) ([]int, bool) {
 		if choice < 0 {
 			return nil, false
 		}
-		taken[op.Cards[i].Token.Candidates[choice].Hash] = true
+		for _, hash := range hashesOf(&op.Cards[i].Token.Candidates[choice]) {
+			taken[hash] = true
+		}
 		choices = append(choices, choice)
 	}
 	return choices, true
@@ -241,8 +243,19 @@ func (m *Model) addToken(now ledger.Micros, c *modelCard, n *ledger.NewToken, ch
 		t.row.ExpiresAt = &at
 	}
 	c.tokens = append(c.tokens, t)
-	m.tokens[t.row.Hash] = t
+	for _, hash := range hashesOf(&n.Candidates[choice]) { // whichever of them it is asked for by
+		m.tokens[hash] = t
+	}
 	return t
+}
+
+// hashesOf lists the hashes of one value under all keys.
+func hashesOf(c *ledger.TokenCandidate) []string {
+	list := []string{c.Hash}
+	for _, other := range c.Others {
+		list = append(list, other.Hash)
+	}
+	return list
 }
 
 func (m *Model) rotate(op *ledger.RotatePIN) Expectation {

@@ -223,7 +223,7 @@ func (c *modelCard) tryPIN(now ledger.Micros, check ledger.PINCheck) Expectation
 		}
 		c.pin.locked, c.pin.wrong = nil, 0
 	}
-	if check.Compare(c.said.ID, &c.pin.row) {
+	if right, err := check.Compare(c.said.ID, &c.pin.row); err == nil && right {
 		c.pin.wrong = 0
 		return Expectation{}
 	}

@@ -201,8 +201,10 @@ func rivals(op ledger.Operation, earlier []ledger.Operation) bool {
 	return slices.ContainsFunc(earlier, func(op ledger.Operation) bool {
 		early, is := op.(*ledger.CreateToken)
 		return is && early.CardID != late.CardID &&
-			slices.ContainsFunc(early.New.Candidates, func(c ledger.TokenCandidate) bool {
-				return slices.Contains(late.New.Candidates, c)
+			slices.ContainsFunc(early.New.Candidates, func(one ledger.TokenCandidate) bool {
+				return slices.ContainsFunc(late.New.Candidates, func(other ledger.TokenCandidate) bool {
+					return slices.Contains(hashesOf(&other), one.Hash)
+				})
 			})
 	})
 }

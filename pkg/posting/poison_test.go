@@ -15,7 +15,7 @@ import (
 // in another place.
 func poisons(t *testing.T) map[string]ledger.Operation {
 	t.Helper()
-	explode := func(uuid.UUID, *ledger.PIN) bool { panic("in the comparison") }
+	explode := func(uuid.UUID, *ledger.PIN) (bool, error) { panic("in the comparison") }
 	withPIN := transact(t, ledger.ActionFund, "with a PIN", "poison", 1)
 	withPIN.PIN.Compare = explode
 	unknownType := creation(t, "of no type", 1)

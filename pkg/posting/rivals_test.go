@@ -266,7 +266,7 @@ func TestRivalGuesses(t *testing.T) {
 	const guesses = 40
 	_, errs := all.race(t, repeatedly(guesses, func() ledger.Operation {
 		return &ledger.CheckPIN{TokenHash: "hash", PIN: ledger.PINCheck{
-			Compare: func(uuid.UUID, *ledger.PIN) bool { return false },
+			Compare: func(uuid.UUID, *ledger.PIN) (bool, error) { return false, nil },
 		}}
 	})...)
 	wrong, locked := 0, 0

@@ -26,12 +26,13 @@ func (s *Store) CustomerCard(ctx context.Context, account, customerID, cardID st
 }
 
 // CardByToken finds the live card of a token that has not expired, or returns
-// [ErrNotFound]. One query for all cases, so that an unknown, an expired and a
-// foreign token take the same time.
-func (s *Store) CardByToken(ctx context.Context, account, hash string, now ledger.Micros) (ledger.Card, error) {
+// [ErrNotFound]. The hashes are those of its value, one for each data key. One query
+// for all cases, so that an unknown, an expired and a foreign token take the same time,
+// and so does one of an older key.
+func (s *Store) CardByToken(ctx context.Context, account string, now ledger.Micros, hashes ...string) (ledger.Card, error) {
 	return s.card(ctx, account, func(q *bun.SelectQuery) *bun.SelectQuery {
 		return q.Join("JOIN tokens AS k ON k.account_id = c.account_id AND k.card_object_id = c.id").
-			Where("k.account_id = ?", account).Where("k.hash = ?", hash).
+			Where("k.account_id = ?", account).Where("k.hash IN (?)", bun.In(hashes)).
 			Where("k.expires_at IS NULL OR k.expires_at > ?", int64(now))
 	})
 }

@@ -120,11 +120,9 @@ type searchRow struct {
 	SearchText string    `bun:"search_text"`
 }
 
-// dataKeyRow is a row of data_keys.
-type dataKeyRow struct {
-	bun.BaseModel `bun:"table:data_keys,alias:d"`
+// currentKeyRow is a row of current_data_keys, as far as a batch has to know it.
+type currentKeyRow struct {
+	bun.BaseModel `bun:"table:current_data_keys,alias:u"`
 
-	KeyID       string `bun:"key_id,pk"`
-	Fingerprint string `bun:"fingerprint"`
-	CreatedAt   int64  `bun:"created_at"`
+	KeyID string `bun:"key_id,pk"`
 }

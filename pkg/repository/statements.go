@@ -10,10 +10,11 @@ import (
 )
 
 // statements are the fixed texts of the write path. Each has the account as its
-// first argument and filters on it.
+// first argument and filters on it, but for currentKey, which is of all accounts.
 type statements struct {
 	lockNamed, lock                                    lookup // cards
 	parents, holds, tokens                             lookup
+	currentKey                                         lookup // the data key of new tokens
 	cardRefs, tokenRefs, parentRefs, refs              lookup // transactions that have a ref_id
 	cardTokenRefs                                      lookup // tokens that have one
 	insertCards, insertTxns, insertHolds, insertTokens change
@@ -72,7 +73,7 @@ func (s *Store) statements() statements {
 	cards, txns := modelOf(s.write, cardRow{}), modelOf(s.write, txnRow{})
 	holds, tokens := modelOf(s.write, holdRow{}), modelOf(s.write, tokenRow{})
 	t := statements{}
-	t.lookups(s.dialect, cards, txns, holds, tokens)
+	t.lookups(s.dialect, cards, txns, holds, tokens, modelOf(s.write, currentKeyRow{}))
 	d := s.dialect
 	t.insertCards, t.insertTxns = d.insert(cards), d.insert(txns)
 	t.insertHolds, t.insertTokens = d.insert(holds), d.insert(tokens)
@@ -88,7 +89,7 @@ func modelOf(db *bun.DB, row any) *schema.Table { return db.Table(reflect.TypeOf
 
 // lookups writes the texts that find rows. What never changes is resolved inside of
 // them: which card a token or a transaction belongs to.
-func (t *statements) lookups(d dialect, cards, txns, holds, tokens *schema.Table) {
+func (t *statements) lookups(d dialect, cards, txns, holds, tokens, keys *schema.Table) {
 	cardColumns := columnsOf(cards)
 	t.lockNamed = d.lookup("x", cardColumns, `FROM cards AS x WHERE x.account_id = $1 AND x.card_id %s AND x.deleted_at IS NULL`+
 		d.forUpdate("x"), d.among(cardIDColumns[0], 2))
@@ -101,6 +102,7 @@ func (t *statements) lookups(d dialect, cards, txns, holds, tokens *schema.Table
 
 	t.parents = d.lookup("x", columnsOf(txns, "id", "card_object_id"), `FROM transactions AS x WHERE x.account_id = $1 AND x.id %s`, d.among(idColumns[0], 2))
 	t.holds = d.lookup("x", columnsOf(holds), `FROM holds AS x WHERE x.account_id = $1 AND x.id %s`, d.among(idColumns[0], 2))
+	t.currentKey = d.lookup("u", columnsOf(keys), `FROM current_data_keys AS u ORDER BY u.since DESC LIMIT 1`)
 	t.tokens = d.lookup("x", columnsOf(tokens), `FROM tokens AS x WHERE x.account_id = $1 AND x.hash %s`, d.among(hashColumns[0], 2))
 
 	// CROSS JOIN makes SQLite begin with the argument. It would otherwise take the

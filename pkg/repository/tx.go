@@ -137,6 +137,9 @@ func (r *round) lockCards(book *ledger.Book, keys *ledger.Keys) {
 // loadLocked reads what the cards' locks protect.
 func (r *round) loadLocked(book *ledger.Book, keys *ledger.Keys) {
 	t := &r.tx.store.texts
+	if keys.TokenKey {
+		r.loadTokenKey(book)
+	}
 	parents := idTable(keys.Transactions)
 	read(r, &t.parents, func(row *txnRow) error {
 		book.AddParent(row.ID, row.CardObjectID)
@@ -147,6 +150,17 @@ func (r *round) loadLocked(book *ledger.Book, keys *ledger.Keys) {
 		return nil
 	}, parents)
 	read(r, &t.tokens, bookToken(book), textTable(hashColumns, slices.Concat(keys.TokenHashes, keys.Candidates)))
+}
+
+// loadTokenKey reads which of several data keys new tokens are hashed under. It has to
+// come before the tokens are read. [Store.UseDataKey] waits for this transaction then;
+// and if it was first, the tokens show what was chosen under the key before.
+func (r *round) loadTokenKey(book *ledger.Book) {
+	t := &r.tx.store.texts
+	r.statements = append(r.statements, reading(t.currentKey.text, nil, t.currentKey.columns, func(row *currentKeyRow) error {
+		book.HashTokensUnder(row.KeyID)
+		return nil
+	}))
 }
 
 // loadRefs reads the transactions and tokens that already have a ref_id of the batch.

@@ -64,7 +64,7 @@ func script(rounds int) []ledger.Operation {
 		byToken.TokenHash = ref("single")
 		spent := transact(ledger.ActionDrawdown, "", ref("spent"), 5)
 		spent.TokenHash = ref("single")
-		wrong := func(uuid.UUID, *ledger.PIN) bool { return false }
+		wrong := func(uuid.UUID, *ledger.PIN) (bool, error) { return false, nil }
 		add(&ledger.CreateCards{Cards: []ledger.NewCard{withToken}}, again, again, hold, capture, capture,
 			&ledger.CreateToken{CardID: card, New: single}, byToken, spent,
 			&ledger.RotatePIN{CardID: card, ID: id(), PINFor: func(uuid.UUID) ledger.PIN { return ledger.PIN{Hash: "h", KeyID: "k"} }},

@@ -90,15 +90,16 @@ func TestNullsAreRefused(t *testing.T) {
 		"cards": set("customer_id", "name", "originated_by", "metadata", "currency", "activation_id", "active_from",
 			"expires_at", "pin_id", "pin_format", "pin_hash", "pin_key_id", "pin_locked_until", "deleted_at", "deleted_by",
 			"deletion_id"),
-		"transactions": set("parent_id", "token_id", "metadata", "originated_by", "available_after", "balance_after"),
-		"holds":        set(),
-		"tokens":       set("ref_id", "format", "expires_in", "expires_at", "spent_by", "metadata"),
-		"data_keys":    set(),
-		"card_search":  set(),
+		"transactions":      set("parent_id", "token_id", "metadata", "originated_by", "available_after", "balance_after"),
+		"holds":             set(),
+		"tokens":            set("ref_id", "format", "expires_in", "expires_at", "spent_by", "metadata"),
+		"data_keys":         set(),
+		"current_data_keys": set(),
+		"card_search":       set(),
 	}
 	repotest.EachDatabase(t, func(t *testing.T, d repotest.Database) {
 		repotest.Save(t, d.Store, repotest.Account, newTaken(t).changes())
-		if err := d.ClaimDataKey(t.Context(), "key", "fingerprint", repotest.Now); err != nil {
+		if err := claim(t, d.Store, "key fingerprint"); err != nil {
 			t.Fatal(err)
 		}
 		raw := d.Raw(t)

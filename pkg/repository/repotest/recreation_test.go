@@ -56,7 +56,7 @@ func TestDeletionAndRecreation(t *testing.T) {
 		gone("a deleted card", err)
 		_, err = s.CustomerCard(ctx, repotest.Account, "customer", "card")
 		gone("a deleted customer's card", err)
-		_, err = s.CardByToken(ctx, repotest.Account, "hash", repotest.Now)
+		_, err = s.CardByToken(ctx, repotest.Account, repotest.Now, "hash")
 		gone("a deleted card's token", err)
 		if cards, err := s.CustomerCards(ctx, repotest.Account, "customer", repository.Page{Limit: 9}); err != nil || len(cards) != 0 {
 			t.Errorf("a customer's deleted cards: %v, %v", cards, err)
@@ -68,7 +68,7 @@ func TestDeletionAndRecreation(t *testing.T) {
 		if err != nil || card.ID != fresh.Cards[0].Card.ID || card.Funds != 107 || card.Seq != 2 {
 			t.Errorf("the new card is %+v, %v", card, err)
 		}
-		_, err = s.CardByToken(ctx, repotest.Account, "hash", repotest.Now)
+		_, err = s.CardByToken(ctx, repotest.Account, repotest.Now, "hash")
 		gone("the old card's token after the re-creation", err)
 
 		post(&ledger.DeleteCard{ID: uuid.New(), CardID: "card", By: "clerk"})
@@ -130,11 +130,11 @@ func TestTokenExpiry(t *testing.T) {
 			if err != nil || len(list) != c.live {
 				t.Errorf("at %d: %d tokens, %v", c.now-repotest.Now, len(list), err)
 			}
-			_, err = s.CardByToken(t.Context(), repotest.Account, "hash", c.now)
+			_, err = s.CardByToken(t.Context(), repotest.Account, c.now, "hash")
 			if found := err == nil; found != (c.live == 2) {
 				t.Errorf("at %d: %v", c.now-repotest.Now, err)
 			}
-			if _, err := s.CardByToken(t.Context(), repotest.Account, "forever", c.now); err != nil {
+			if _, err := s.CardByToken(t.Context(), repotest.Account, c.now, "forever"); err != nil {
 				t.Errorf("at %d, without expiry: %v", c.now-repotest.Now, err)
 			}
 		}

@@ -135,7 +135,7 @@ func checkCard(t *testing.T, s *repository.Store, want ledger.Card, tokenHash st
 		t.Fatalf("read card: %v", err)
 	}
 	same(t, "card", got, want)
-	if got, err = s.CardByToken(ctx, repotest.Account, tokenHash, 0); err != nil {
+	if got, err = s.CardByToken(ctx, repotest.Account, 0, tokenHash); err != nil {
 		t.Fatalf("read card by token: %v", err)
 	}
 	same(t, "card by token", got, want)

@@ -17,6 +17,7 @@ const searchIndex = "card_search_grams"
 // why their statements name no account.
 var acrossAccounts = map[string]string{
 	"data_keys":           "one data key serves all accounts; its fingerprint holds nothing of theirs",
+	"current_data_keys":   "one data key serves all accounts",
 	"bun_migrations":      "the schema is the same for all accounts",
 	"bun_migration_locks": "the schema is the same for all accounts",
 	"pragma_table_xinfo":  "asks whether the schema is there at all",

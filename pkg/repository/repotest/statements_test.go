@@ -73,7 +73,7 @@ func TestStatementsAreWatched(t *testing.T) {
 			if _, err := d.Card(t.Context(), repotest.Account, "card"); err != nil || count() != 1 {
 				t.Errorf("a read shows no statement, or fails: %v", err)
 			}
-			if err := d.ClaimDataKey(t.Context(), "key", "fingerprint", repotest.Now); err != nil || count() == 0 {
+			if err := claim(t, d.Store, "key fingerprint"); err != nil || count() == 0 {
 				t.Errorf("a claim shows no statement, or fails: %v", err)
 			}
 		})
