@@ -17,7 +17,10 @@ func TestSecretsAndKeysHideThemselves(t *testing.T) {
 		clear []string
 	}{
 		"secret": {Secret(clear), []string{clear, fmt.Sprintf("%x", clear), fmt.Sprintf("%X", clear)}},
-		"key":    {key, []string{key.Reveal(), strings.Repeat("7", 8), strings.Repeat("07", 8), strings.Repeat("7 ", 8)}},
+		"keyring": {NewKeyring(key, testKey(t, 8)), []string{
+			key.Reveal(), testKey(t, 8).Reveal(), strings.Repeat("7", 8), strings.Repeat("07", 8), strings.Repeat("7 ", 8), strings.Repeat("8 ", 8),
+		}},
+		"key": {key, []string{key.Reveal(), strings.Repeat("7", 8), strings.Repeat("07", 8), strings.Repeat("7 ", 8)}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			printed := map[string]string{}
