@@ -31,6 +31,8 @@ const (
 	interval = 5 * time.Second
 	// patience is for how long after it has asked a server goes on without a new answer.
 	patience = 30 * time.Second
+	// tries is how often it may ask in vain before that, on connections that are cut off.
+	tries = 3
 	// delay is for how long a noted key is not used for tokens yet: patience, and what
 	// the slowest operation may take that was let in before.
 	delay = 5 * time.Minute
@@ -196,7 +198,7 @@ func (w *Watch) run(ctx context.Context) {
 
 // ask reads the keys and, where none is missing, extends the time of the watch.
 func (w *Watch) ask(ctx context.Context) (repository.DataKeys, error) {
-	ctx, cancel := context.WithTimeout(ctx, w.o.Interval)
+	ctx, cancel := context.WithTimeout(ctx, w.o.Patience/tries)
 	defer cancel()
 	asked := time.Now()
 	known, err := w.store.DataKeys(ctx)
