@@ -9,7 +9,7 @@ import (
 	"github.com/kortwallet/kort/pkg/config"
 )
 
-// keysCmd is `kort keys`. It was `kort data-key` once, and still answers to that.
+// keysCmd is `kort keys`, and `kort data-key`, as it was called when there was one key.
 type keysCmd struct {
 	New     keysNewCmd     `cmd:"" help:"Write a new data key into a new file."`
 	Rotate  keysRotateCmd  `cmd:"" help:"Put a new data key in front of those of a file."`

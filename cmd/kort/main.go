@@ -47,9 +47,10 @@ type commands struct {
 	Restore restoreCmd `cmd:"" help:"Put a backup of an embedded database into a data directory."`
 	Bench   benchCmd   `cmd:"" help:"Measure requests per second and latencies on this machine."`
 	Proof   proofCmd   `cmd:"" help:"Attack servers of this program and check that nothing is lost."`
-	Keys    keysCmd    `cmd:"" aliases:"data-key" help:"Look after the keys under which tokens and PINs are stored."`
+	Keys    keysCmd    `cmd:"" help:"Look after the keys under which tokens and PINs are stored."`
 	Version versionCmd `cmd:"" help:"Print the version."`
 
+	DataKey     keysCmd        `cmd:"" hidden:"" help:"The older name of keys."`
 	ConfigTable configTableCmd `cmd:"" hidden:"" help:"Print the table of all settings in Markdown."`
 	BenchServer benchServerCmd `cmd:"" hidden:"" help:"Serve for bench until stdin ends."`
 }

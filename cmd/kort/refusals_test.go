@@ -144,3 +144,31 @@ func TestInterrupted(t *testing.T) {
 		}
 	})
 }
+
+func TestDataKeysInEnvironment(t *testing.T) {
+	setUp := newProduction(t)
+	database := []string{"--data-dir=" + t.TempDir()}
+	args := setUp.args(database)
+	serveHere(t, args...).close()
+	first := strings.TrimSpace(readFile(t, setUp.dataKeyFile))
+	kort(t, "keys", "rotate", "--data-key-file="+setUp.dataKeyFile).want(t, exitOK)
+	second := strings.Fields(readFile(t, setUp.dataKeyFile))[0]
+	alone := args[:len(args)-1] // without --data-key-file
+	t.Setenv("KORT_DATA_KEY", second+","+first)
+	serveHere(t, alone...).close()
+	for list, says := range map[string]string{
+		first:                        "a data key that is missing here",
+		second:                       "a data key that is missing here",
+		first + "," + first:          "KORT_DATA_KEY: keys 1 and 2: the same data key stands there twice",
+		second + "," + first + ",hu": "KORT_DATA_KEY: key 3: a data key is 32 bytes",
+	} {
+		t.Setenv("KORT_DATA_KEY", list)
+		refused := kort(t, serveArgs(alone)...)
+		refused.want(t, exitFailure, says)
+		if strings.Contains(refused.stderr, first) || strings.Contains(refused.stderr, second) {
+			t.Error("a key is shown")
+		}
+	}
+	t.Setenv("KORT_DATA_KEY", "")
+	serveHere(t, args...).close()
+}

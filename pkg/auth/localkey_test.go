@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"log/slog"
 	"os"
@@ -286,6 +287,41 @@ func TestLocalKeyHidesItself(t *testing.T) {
 	public, err := key.JWKS()
 	if err != nil || bytes.Contains(public, []byte(file.D)) || bytes.Contains(public, []byte(`"d"`)) {
 		t.Errorf("the public set shows the private part (%v)", err)
+	}
+}
+
+func TestReplaceSecretFile(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "secret")
+	if err := ReplaceSecretFile(path, []byte("lost")); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("without a file: %v, want not exist", err)
+	}
+	if err := CreateSecretFile(path, []byte("first")); err != nil {
+		t.Fatal(err)
+	}
+	old, err := os.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer old.Close()
+	if err := ReplaceSecretFile(path, []byte("second")); err != nil {
+		t.Fatal(err)
+	}
+	if content, err := ReadSecretFile(path); err != nil || string(content) != "second" {
+		t.Errorf("read %q, %v", content, err)
+	}
+	if content, err := io.ReadAll(old); err != nil || string(content) != "first" {
+		t.Errorf("whoever had the old file reads %q, %v", content, err)
+	}
+	if err := ReplaceSecretFile(path, make([]byte, maxSecretFileBytes+1)); !errors.Is(err, errSecretTooLong) {
+		t.Errorf("too long: %v", err)
+	}
+	info, err := os.Stat(path)
+	if err != nil || info.Mode().Perm() != 0o600 || info.Size() != int64(len("second")) {
+		t.Errorf("the file is %v, %v", info, err)
+	}
+	if entries, err := os.ReadDir(dir); err != nil || len(entries) != 1 {
+		t.Errorf("beside the file there is %v, %v", entries, err)
 	}
 }
 

@@ -40,11 +40,17 @@ func NewKeyring(current Key, before ...Key) Keyring {
 // ParseKeyring reads data keys, one a line as [ParseKey] reads it, the current one
 // first. A line that begins with "next:" has the key to come. Blank lines and lines that
 // begin with # mean nothing.
-func ParseKeyring(text string) (Keyring, error) {
+func ParseKeyring(text string) (Keyring, error) { return parseKeyring(text, "\n", "line") }
+
+// ParseKeyList reads the same from one line, with commas in place of the line ends.
+func ParseKeyList(text string) (Keyring, error) { return parseKeyring(text, ",", "key") }
+
+// parseKeyring reads keys between separators. An error counts them in units.
+func parseKeyring(text, separator, unit string) (Keyring, error) {
 	var ring Keyring
 	var coming []Key
-	seen := map[string]int{} // fingerprint → line
-	lines := strings.Split(text, "\n")
+	seen := map[string]int{} // fingerprint → number of its line
+	lines := strings.Split(text, separator)
 	for i, line := range lines {
 		written, isComing := keyLine(line)
 		if written == "" {
@@ -52,10 +58,13 @@ func ParseKeyring(text string) (Keyring, error) {
 		}
 		key, err := ParseKey(written)
 		if err != nil {
-			return Keyring{}, atLine(i+1, len(lines), err)
+			if len(lines) > 1 {
+				err = fmt.Errorf("%s %d: %w", unit, i+1, err)
+			}
+			return Keyring{}, err
 		}
 		if first, again := seen[key.Fingerprint()]; again {
-			return Keyring{}, fmt.Errorf("lines %d and %d: %w", first, i+1, ErrSameKey)
+			return Keyring{}, fmt.Errorf("%ss %d and %d: %w", unit, first, i+1, ErrSameKey)
 		}
 		seen[key.Fingerprint()] = i + 1
 		if isComing {
@@ -78,11 +87,6 @@ func ParseKeyring(text string) (Keyring, error) {
 	return ring, nil
 }
 
-// ParseKeyList reads the same from one line, with commas in place of the line ends.
-func ParseKeyList(text string) (Keyring, error) {
-	return ParseKeyring(strings.ReplaceAll(text, ",", "\n"))
-}
-
 // keyLine is the key of a line, empty when it has none.
 func keyLine(line string) (written string, isComing bool) {
 	line = strings.TrimSpace(line)
@@ -94,14 +98,6 @@ func keyLine(line string) (written string, isComing bool) {
 		return line, false // a mark without a key is no key, not a blank line
 	}
 	return written, isComing
-}
-
-// atLine says where a key is wrong, if it could be one of several.
-func atLine(line, of int, err error) error {
-	if of == 1 {
-		return err
-	}
-	return fmt.Errorf("line %d: %w", line, err)
 }
 
 // WithNewKey writes the text of a keyring with a key in front of the others, which makes

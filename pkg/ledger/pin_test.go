@@ -1,8 +1,11 @@
 package ledger_test
 
 import (
+	"errors"
 	"testing"
 	"time"
+
+	"github.com/google/uuid"
 
 	"github.com/kortwallet/kort/pkg/ledger"
 )
@@ -145,5 +148,27 @@ func TestGuessesInOneBatch(t *testing.T) {
 		if a.Err == nil || refusalOf(t, a.Err).Code != want {
 			t.Errorf("guess %d: %v, must be %s", i, a.Err, want)
 		}
+	}
+}
+
+// A PIN that cannot be compared is neither right nor wrong, and counts as nothing.
+func TestPINUnderAnUnknownKey(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.do(w.create("A", 100, w.withPIN("right"), w.withToken("x")))
+	card := w.card("A")
+	unknown := ledger.PINCheck{Compare: func(uuid.UUID, *ledger.PIN) (bool, error) { return true, ledger.ErrUnknownKey }}
+	b := ledger.NewBook(testAccount, w.now)
+	b.AddCard(card)
+	b.AddToken(ledger.Token{ID: w.id(), Card: card.ID, Hash: hashOf("x")})
+	pay := byToken(w.draw("", "pay", 1), "x")
+	pay.PIN = unknown
+	for _, op := range []ledger.Operation{&ledger.CheckPIN{TokenHash: hashOf("x"), PIN: unknown}, pay} {
+		if _, err := b.Post(op); !errors.Is(err, ledger.ErrUnknownKey) {
+			t.Errorf("%T: %v", op, err)
+		}
+	}
+	if changes := b.Changes(); !changes.Empty() {
+		t.Errorf("it has changed %+v", changes)
 	}
 }

@@ -1,6 +1,7 @@
 package ledger_test
 
 import (
+	"errors"
 	"slices"
 	"testing"
 	"time"
@@ -32,6 +33,62 @@ func TestTokenChoice(t *testing.T) {
 	w.do(w.delete("B"))
 	w.refuse(w.token("A", "t3", "x", "y", "z"), ledger.CodeTokenSpaceExhausted)
 	w.do(w.token("A", "t3", "fresh")) // the refusals have not used the ref_id
+}
+
+// underKeys gives the candidates hashes under another key as well.
+func underKeys(n *ledger.NewToken, others ...string) {
+	for i := range n.Candidates {
+		for _, key := range others {
+			n.Candidates[i].Others = append(n.Candidates[i].Others, ledger.KeyedHash{KeyID: key, Hash: n.Candidates[i].Hash + " under " + key})
+		}
+	}
+}
+
+// A value is taken under whichever key it was given out, and the book says under which
+// one the next is.
+func TestTokensUnderTwoKeys(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.do(w.create("A", 100))
+	w.do(w.token("A", "old", "x")) // when there was one key
+	id := w.card("A").ID
+	book := func(keyID string) *ledger.Book {
+		b := ledger.NewBook(testAccount, w.now)
+		b.AddCard(w.card("A"))
+		b.AddToken(ledger.Token{ID: w.id(), Card: id, Hash: hashOf("x"), KeyID: "key-1"})
+		if keyID != "" {
+			b.HashTokensUnder(keyID)
+		}
+		return b
+	}
+	for keyID, want := range map[string]string{
+		"": hashOf("y"), "key-1": hashOf("y"), "key-2": hashOf("y") + " under key-2",
+	} {
+		op := w.token("A", "new", "x", "y")
+		underKeys(&op.New, "key-2", "key-3")
+		b := book(keyID)
+		made, err := b.Post(op)
+		if err != nil || made.Token.Hash != want || !slices.Equal(made.Choices, []int{1}) || keyID != "" && made.Token.KeyID != keyID {
+			t.Errorf("under %q: %+v, %v, %v", keyID, made.Token, made.Choices, err)
+		}
+		again, err := b.Post(op)
+		if err != nil || again.Replayed || !slices.Equal(again.Choices, []int{1}) {
+			t.Errorf("under %q, the same operation again: %v, %v", keyID, again.Choices, err)
+		}
+		others := []ledger.KeyedHash{{KeyID: "key-2", Hash: hashOf("y") + " under key-2"}}
+		if found, err := b.Post(&ledger.CheckPIN{TokenHash: hashOf("y"), OtherHashes: others}); err != nil || found.Token.ID != made.Token.ID {
+			t.Errorf("under %q it is not found: %v", keyID, err)
+		}
+	}
+	op := w.token("A", "new", "y")
+	underKeys(&op.New, "key-2")
+	b := book("key-9")
+	if _, err := b.Post(op); !errors.Is(err, ledger.ErrUnknownKey) {
+		t.Errorf("under a key that the operation does not know: %v", err)
+	}
+	if changes := b.Changes(); !changes.Empty() {
+		t.Errorf("it has changed %+v", changes)
+	}
 }
 
 // The tokens of one list never take the same value, and without enough values
