@@ -58,7 +58,7 @@ func (keysRotateCmd) Help() string {
 
 One server: rotate, restart it.
 
-Several servers on one PostgreSQL: rotate with --prepare, give each server the file and restart it; then promote, give each server the file and restart it again. A server that meets a database with a key it does not have refuses to start, or answers 503 if it runs already; with the two steps that happens to none.
+Several servers on one PostgreSQL: rotate with --prepare, give each server the file and restart it; then promote, give each server the file and restart it again. A server that meets a database with a key it does not have refuses to start, or answers 503 if it runs already; with the two steps that happens to none. All of them must be of a version that knows kort keys. New PINs are stored under the new key at once; new tokens some minutes after the first server has come with it, when every other one has had to notice.
 
 The file is replaced in one step: it has the old keys or the old ones and the new one, whatever happens.`
 }

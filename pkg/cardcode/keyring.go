@@ -17,7 +17,7 @@ const comingMark = "next:"
 
 // Errors of a keyring's text. None of them quotes it.
 var (
-	ErrNoKey      = errors.New("there is no data key in use: it needs a line without " + comingMark)
+	ErrNoKey      = errors.New("there is no data key in use, but one that begins with " + comingMark + " at most")
 	ErrTooMany    = fmt.Errorf("there are more than %d data keys", MaxKeys)
 	ErrSameKey    = errors.New("the same data key stands there twice")
 	ErrTwoComing  = errors.New("there are two data keys that begin with " + comingMark + " and one at most may be on its way")

@@ -32,7 +32,7 @@ func (s *Store) CustomerCard(ctx context.Context, account, customerID, cardID st
 func (s *Store) CardByToken(ctx context.Context, account string, now ledger.Micros, hashes ...string) (ledger.Card, error) {
 	return s.card(ctx, account, func(q *bun.SelectQuery) *bun.SelectQuery {
 		return q.Join("JOIN tokens AS k ON k.account_id = c.account_id AND k.card_object_id = c.id").
-			Where("k.account_id = ?", account).Where("k.hash IN (?)", bun.In(hashes)).
+			Where("k.account_id = ?", account).Where("k.hash IN (?)", bun.List(hashes)).
 			Where("k.expires_at IS NULL OR k.expires_at > ?", int64(now))
 	})
 }
