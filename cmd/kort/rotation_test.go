@@ -122,6 +122,35 @@ func TestRotationOfSeveralServers(t *testing.T) {
 	}
 }
 
+// A rotation in one step with several servers: whoever was left behind answers nothing
+// until it has the key, and neither says that a good token is unknown nor gives out its
+// value again.
+func TestServerLeftBehind(t *testing.T) {
+	t.Parallel()
+	database := []string{"--database-url=" + pgtest.URL(t), "--data-dir=" + t.TempDir()}
+	setUp := newProduction(t)
+	behind := serveHere(t, setUp.args(append(database, "--migrate"))...)
+	card := behind.createCard(setUp.token, `{"card_id":"card","amount":1,"currency":"NOK","pin":{},"card_token":{}}`)
+	kort(t, "keys", "rotate", "--data-key-file="+setUp.dataKeyFile).want(t, exitOK)
+	ahead := serveHere(t, setUp.args(database)...)
+	eventually(t, "the other server is not ready", func() bool {
+		return behind.send(http.MethodGet, "/readyz", "", "").status == http.StatusServiceUnavailable
+	})
+	body := `{"token":"` + card.field(t, "card_token.token.value") + `"}`
+	if got := behind.send(http.MethodPost, infoPath, setUp.token, body); got.status != http.StatusServiceUnavailable {
+		t.Errorf("it answers %d %s", got.status, got.body)
+	}
+	if log := behind.stderr.String(); !strings.Contains(log, "this server lacks a data key") || !strings.Contains(log, keyIDs(t, setUp.dataKeyFile)[0]) {
+		t.Errorf("it does not say why:\n%s", log)
+	}
+	usable(t, ahead, setUp.token, card)
+	behind.close()
+	behind = serveHere(t, setUp.args(database)...)
+	usable(t, behind, setUp.token, card)
+	behind.close()
+	ahead.close()
+}
+
 func TestKeyFileCommands(t *testing.T) {
 	t.Parallel()
 	file := filepath.Join(t.TempDir(), "keys")
