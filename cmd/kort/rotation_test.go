@@ -12,8 +12,6 @@ import (
 	"github.com/kortwallet/kort/pkg/pgtest"
 )
 
-const infoPath = "/v1/accounts/T12345678/wallets/info"
-
 // keyIDs are the ids of a file's keys, in their order.
 func keyIDs(t *testing.T, file string) []string {
 	t.Helper()
