@@ -117,7 +117,7 @@ func TestCommandsBesideAServer(t *testing.T) {
 		}
 
 		kort(t, append([]string{"verify"}, database...)...).want(t, exitOK, "1 card,", "Everything agrees.")
-		kort(t, append([]string{"verify", "--heads", "--account=T12345678"}, database...)...).want(t, exitOK, "head of T12345678: ")
+		kort(t, append([]string{"verify", "--heads", "--account=T12345678"}, database...)...).want(t, exitOK, "head T12345678:")
 		kort(t, append([]string{"verify", "--account=P00000000"}, database...)...).want(t, exitOK, "There are no cards.")
 		kort(t, append([]string{"rebuild"}, database...)...).want(t, exitOK, "Everything agrees.")
 		kort(t, append([]string{"migrate", "status"}, database...)...).want(t, exitOK, "applied", "up to date")
