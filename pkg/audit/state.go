@@ -149,7 +149,6 @@ type State struct {
 	account *string   // the one that comes next, or whose cards come next
 	card    *standing // the next card of the account; nil after the last
 	tree    tree
-	failure error // the first
 }
 
 // OpenState reads through a saved state to see that it is whole, and begins it. An error

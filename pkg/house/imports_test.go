@@ -82,7 +82,7 @@ var table = map[string]rule{
 		foreign: []string{pgx, sqlite, kinOpenAPI, "github.com/anishathalye/porcupine"}, // it locks the file of a server
 	},
 	// A proof command tampers with a database of its own, past the store.
-	"pkg/tamper": {ours: []string{"pkg/audit", "pkg/ledger", "pkg/repository"}, foreign: []string{uuidModule}},
+	"pkg/tamper":   {ours: []string{"pkg/audit", "pkg/ledger", "pkg/repository"}, foreign: []string{uuidModule}},
 	"pkg/keywatch": {ours: []string{"pkg/ledger", "pkg/repository", "pkg/cardcode"}},
 
 	"pkg/ledgertest": {ours: []string{"pkg/ledger"}, foreign: []string{uuidModule, "pgregory.net/rapid"}},

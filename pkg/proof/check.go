@@ -17,7 +17,7 @@ const mostReplays = 4000
 // check compares what the clients were told with what there is. The server runs
 // undisturbed, and the load has ended.
 func (l *load) check(ctx context.Context, s *site, direct string) error {
-	c := newClient(direct, account, l.token)
+	c := newClient(direct, l.token)
 	defer c.close()
 	byCard := map[string][]*intent{}
 	for _, i := range l.intents {

@@ -43,8 +43,8 @@ type client struct {
 	http  *http.Client
 }
 
-// newClient makes one for an account.
-func newClient(url, account, token string) *client {
+// newClient makes one for the account of all loads.
+func newClient(url, token string) *client {
 	return &client{
 		base: url + "/v1/accounts/" + account + "/wallets", token: token,
 		http: &http.Client{

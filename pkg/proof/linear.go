@@ -122,8 +122,8 @@ func (l *linearizer) connect(ctx context.Context, s *site, servers []*server) er
 	}
 	for i := range mostLinearClients {
 		n := i % len(servers)
-		l.direct = append(l.direct, route{newClient(servers[n].url(), account, token), nil})
-		l.spoiled = append(l.spoiled, route{newClient("http://"+proxies[n].addr(), account, token), proxies[n]})
+		l.direct = append(l.direct, route{newClient(servers[n].url(), token), nil})
+		l.spoiled = append(l.spoiled, route{newClient("http://"+proxies[n].addr(), token), proxies[n]})
 	}
 	return nil
 }

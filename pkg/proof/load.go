@@ -51,7 +51,7 @@ func (t *trial) newLoad(ctx context.Context, s *site, direct, url string) (*load
 		return nil, err
 	}
 	l := &load{trial: t, url: url, token: token, wait: answerTimeout, stop: make(chan struct{})}
-	c := newClient(direct, account, token)
+	c := newClient(direct, token)
 	defer c.close()
 	for i := range cards {
 		body := fmt.Sprintf(`{"card_id":%q,"amount":%d,"currency":"NOK"}`, cardName(i), opening)
@@ -67,7 +67,7 @@ func cardName(i int) string { return "card-" + strconv.Itoa(i) }
 
 // newClient makes one that takes part.
 func (l *load) newClient() *client {
-	c := newClient(l.url, account, l.token)
+	c := newClient(l.url, l.token)
 	c.http.Timeout = l.wait
 	return c
 }

@@ -176,7 +176,7 @@ func (h *history) token(card, ref string) ledger.Operation {
 func (h *history) transact(action ledger.Action, ref string) *ledger.Transact {
 	op := &ledger.Transact{ID: h.id(), Action: action, RefID: ref, Amount: h.amount(), AmountGiven: true, Currency: ledger.NOK, By: "till 5"}
 	if h.dice.IntN(2) == 0 {
-		op.Metadata, op.OriginatedBy = fmt.Sprintf(`{"order":"%s"}`, ref), "shop "+ref
+		op.Metadata, op.OriginatedBy = fmt.Sprintf(`{"order":%q}`, ref), "shop "+ref
 	}
 	return op
 }

@@ -148,12 +148,13 @@ func (e *engine) tamper(ctx context.Context, r *recipe, result *Result) error {
 	if err != nil || len(steps) == 0 {
 		return err
 	}
-	switch refusal, err := e.apply(ctx, steps); {
-	case err != nil:
+	refusal, err := e.apply(ctx, steps)
+	if err != nil {
 		return fmt.Errorf("%s: %w", describe(r, steps), err)
-	case refusal != nil:
+	}
+	if refusal != nil {
 		result.Refused++
-		return nil
+		return nil //nolint:nilerr // the database did not let it happen
 	}
 	change, err := e.difference(ctx)
 	if err != nil || change.empty() { // the rows were alike

@@ -46,8 +46,8 @@ func (e *engine) anotherNumber(c column, old sql.NullString) (any, error) {
 func (e *engine) anotherID(ctx context.Context, old sql.NullString) (any, error) {
 	for {
 		id := e.newID()
-		if from := e.dice.IntN(3); from > 0 {
-			row, found, err := e.pick(ctx, []string{cards, transactions}[from-1], "")
+		if from := [...]string{"", cards, transactions}[e.dice.IntN(3)]; from != "" {
+			row, found, err := e.pick(ctx, from, "")
 			if err != nil {
 				return nil, err
 			}
