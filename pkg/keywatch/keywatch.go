@@ -29,6 +29,9 @@ import (
 const (
 	// interval is how often the database is asked which keys it has noted.
 	interval = 5 * time.Second
+	// soon is how long after a question without an answer the next one is asked: the
+	// database may be back, and nobody is served until it has answered.
+	soon = 200 * time.Millisecond
 	// patience is for how long after it has asked a server goes on without a new answer.
 	patience = 30 * time.Second
 	// tries is how often it may ask in vain before that, on connections that are cut off.
@@ -57,6 +60,9 @@ type Watch struct {
 	// until is when the last answer has become too old. Nil says that there is nothing
 	// to ask: a SQLite database has one server.
 	until atomic.Pointer[time.Time]
+	// doubted asks the watch to ask at once.
+	doubted chan struct{}
+
 	useAt time.Time // when the first key becomes the current one; zero when it is
 	stop  context.CancelFunc
 	ended chan struct{}
@@ -70,7 +76,7 @@ func Start(ctx context.Context, store *repository.Store, keys cardcode.Keyring, 
 	if o.Log == nil {
 		o.Log = slog.Default()
 	}
-	w := &Watch{store: store, o: o, stop: func() {}, ended: make(chan struct{})}
+	w := &Watch{store: store, o: o, stop: func() {}, ended: make(chan struct{}), doubted: make(chan struct{})}
 	for _, key := range keys.All() {
 		w.keys = append(w.keys, repository.DataKey{ID: key.ID(), Fingerprint: key.Fingerprint()})
 	}
@@ -144,7 +150,14 @@ func (w *Watch) Complete() bool {
 	}
 	// By both clocks: the steady one may have stood still while the machine was suspended.
 	now := time.Now()
-	return now.Before(*until) && now.Round(0).Before(until.Round(0))
+	if now.Before(*until) && now.Round(0).Before(until.Round(0)) {
+		return true
+	}
+	select {
+	case w.doubted <- struct{}{}: // the clock may have been put forward, that is all
+	default:
+	}
+	return false
 }
 
 // Close ends the watch.
@@ -162,14 +175,17 @@ func (w *Watch) extend(asked time.Time) {
 
 func (w *Watch) run(ctx context.Context) {
 	defer close(w.ended)
-	ticker := time.NewTicker(w.o.Interval)
-	defer ticker.Stop()
 	isSilent := false
 	for {
+		pause, doubted := w.o.Interval, w.doubted
+		if isSilent { // and then not at once, however many ask for it
+			pause, doubted = min(pause, soon), nil
+		}
 		select {
 		case <-ctx.Done():
 			return
-		case <-ticker.C:
+		case <-time.After(pause):
+		case <-doubted:
 		}
 		known, err := w.ask(ctx)
 		switch {

@@ -231,3 +231,22 @@ func TestSilentDatabaseStopsTheServer(t *testing.T) {
 		t.Error("nothing is said of it")
 	}
 }
+
+// A server whose answer has become too old asks as soon as somebody wants to be served,
+// and while it is told nothing again and again: it does not wait for its next turn.
+func TestServerGoesOnAtOnce(t *testing.T) {
+	t.Parallel()
+	i := onPostgres(t)
+	const briefly = 300 * time.Millisecond
+	i.o.Interval, i.o.Patience = time.Hour, briefly
+	w := i.mustStart(t, cardcode.NewKeyring(newKey(t)))
+	for range 2 {
+		eventually(t, "the answer becomes old", func() bool { return !w.Complete() })
+		eventually(t, "it asks and goes on", w.Complete)
+	}
+	raw := i.d.Raw(t)
+	raw.MustExec(t, "ALTER TABLE data_keys RENAME TO hidden")
+	eventually(t, "it is told nothing", func() bool { return !w.Complete() && i.log.has("does not tell its data keys") })
+	raw.MustExec(t, "ALTER TABLE hidden RENAME TO data_keys")
+	eventually(t, "it goes on by itself", w.Complete)
+}

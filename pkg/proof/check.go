@@ -136,7 +136,7 @@ func (l *load) checkReplays(ctx context.Context, c *client) error {
 		if replayed++; replayed > mostReplays {
 			break
 		}
-		got, err := c.send(ctx, http.MethodPost, i.path, i.body)
+		got, err := c.ask(ctx, http.MethodPost, i.path, i.body)
 		if err != nil {
 			return fmt.Errorf("send %s again: %w", i.ref, err)
 		}
@@ -155,7 +155,7 @@ func (l *load) checkReplays(ctx context.Context, c *client) error {
 
 // get reads an answer that has to be 200.
 func (c *client) get(ctx context.Context, path string, into any) error {
-	got, err := c.send(ctx, http.MethodGet, path, nil)
+	got, err := c.ask(ctx, http.MethodGet, path, nil)
 	if err != nil {
 		return fmt.Errorf("get %s: %w", path, err)
 	}

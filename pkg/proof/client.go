@@ -58,6 +58,23 @@ func newClient(url, token string) *client {
 
 func (c *client) close() { c.http.CloseIdleConnections() }
 
+// settled is how long a server may answer 503 after what disturbed it is over.
+const settled = 10 * time.Second
+
+// ask sends a request to a server that nothing disturbs any more, again while it answers
+// 503.
+func (c *client) ask(ctx context.Context, method, path string, body []byte) (answer, error) {
+	for begun := time.Now(); ; {
+		got, err := c.send(ctx, method, path, body)
+		if err != nil || got.status != http.StatusServiceUnavailable || time.Since(begun) > settled {
+			return got, err
+		}
+		if err := pause(ctx, askAgain); err != nil {
+			return answer{}, err
+		}
+	}
+}
+
 // send sends a request once.
 func (c *client) send(ctx context.Context, method, path string, body []byte) (answer, error) {
 	request, err := http.NewRequestWithContext(ctx, method, c.base+path, bytes.NewReader(body))
