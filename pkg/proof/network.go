@@ -56,6 +56,6 @@ func (t *trial) spoiled(ctx context.Context, s *site, server *server, url string
 		}
 		return p.spoil(ctx, t)
 	})
-	t.note("%d answers lost after they were given", p.muted.Load())
+	t.note("%d answers lost after they were given, %d COMMITs on their way", p.muted.Load(), p.dropped.Load())
 	return err
 }

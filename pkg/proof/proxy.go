@@ -26,6 +26,10 @@ type proxy struct {
 	// afterCommit narrows mute to answers to a COMMIT of PostgreSQL.
 	afterCommit bool
 	muted       atomic.Int64 // answers that were lost
+	// drop is how many of the next COMMITs are lost on their way, each with its
+	// connection: to whoever sent it that looks like a lost answer, and it has not been done.
+	drop    atomic.Int32
+	dropped atomic.Int64 // COMMITs that were lost
 
 	mu    sync.Mutex
 	links map[*link]bool
@@ -179,12 +183,27 @@ func (p *proxy) carry(l *link, from, to net.Conn, look func(*link, []byte) bool)
 	}
 }
 
-// ask notes COMMITs on their way to PostgreSQL.
+// ask notes COMMITs on their way to PostgreSQL, and loses one where that is asked for.
 func (p *proxy) ask(l *link, chunk []byte) bool {
-	if bytes.Contains(bytes.ToLower(chunk), []byte("commit\x00")) {
-		l.asked.Store(true)
+	if !p.afterCommit || !bytes.Contains(bytes.ToLower(chunk), []byte("commit\x00")) {
+		return true
 	}
-	return true
+	l.asked.Store(true)
+	return !take(&p.drop, &p.dropped)
+}
+
+// take takes one of what is left to do, and counts it; it reports false when nothing is.
+func take(left *atomic.Int32, done *atomic.Int64) bool {
+	for {
+		n := left.Load()
+		if n <= 0 {
+			return false
+		}
+		if left.CompareAndSwap(n, n-1) {
+			done.Add(1)
+			return true
+		}
+	}
 }
 
 // answer loses an answer where that is asked for.
@@ -192,27 +211,20 @@ func (p *proxy) answer(l *link, _ []byte) bool {
 	if p.afterCommit && !l.asked.Swap(false) {
 		return true
 	}
-	for {
-		left := p.mute.Load()
-		if left <= 0 {
-			return true
-		}
-		if p.mute.CompareAndSwap(left, left-1) {
-			p.muted.Add(1)
-			return false
-		}
-	}
+	return !take(&p.mute, &p.muted)
 }
 
 // spoil does something to the traffic that is over soon.
 func (p *proxy) spoil(ctx context.Context, t *trial) error {
 	t.Faults++
-	switch t.random.IntN(5) {
+	switch t.random.IntN(6) {
 	case 0:
 		p.cut()
 	case 1, 2:
 		p.mute.Store(1 + t.random.Int32N(3))
 	case 3:
+		p.drop.Store(1 + t.random.Int32N(3))
+	case 4:
 		p.hold()
 		defer p.flow()
 		longest := 600 * time.Millisecond
