@@ -46,6 +46,12 @@ func classify(err error) error {
 }
 
 func kindOf(err error) error {
+	// Whatever a server says to somebody who connects, it cannot be used now: on a full
+	// disk it says XX000.
+	var connect *pgconn.ConnectError
+	if errors.As(err, &connect) {
+		return ErrUnavailable
+	}
 	var pg *pgconn.PgError
 	if errors.As(err, &pg) {
 		return kindOfPostgres(pg.Code)
@@ -54,9 +60,8 @@ func kindOf(err error) error {
 	if errors.As(err, &lite) {
 		return kindOfSQLite(lite.Code())
 	}
-	var connect *pgconn.ConnectError
 	switch {
-	case broken(err), errors.As(err, &connect), errors.Is(err, context.DeadlineExceeded),
+	case broken(err), errors.Is(err, context.DeadlineExceeded),
 		errors.Is(err, sql.ErrConnDone), errors.Is(err, sql.ErrTxDone):
 		return ErrUnavailable
 	}

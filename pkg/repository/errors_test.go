@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/url"
 	"path/filepath"
 	"testing"
 
@@ -113,5 +114,24 @@ func TestSQLiteLockIsNotHad(t *testing.T) {
 	t.Parallel()
 	if kind := kindOfSQLite(lib.SQLITE_PROTOCOL); !errors.Is(kind, ErrUnavailable) {
 		t.Errorf("got %v, want ErrUnavailable", kind)
+	}
+}
+
+// Whatever a server says to somebody who connects, it may be well again later: PostgreSQL
+// on a full disk refuses connections with a code for internal errors.
+func TestRefusedConnection(t *testing.T) {
+	t.Parallel()
+	address, err := url.Parse(pgtest.URL(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	address.Path = "/nowhere" // refused with 3D000, of no class that is unavailable
+	_, err = Open(t.Context(), Options{PostgresURL: address.String()})
+	var refused *pgconn.PgError
+	if !errors.As(err, &refused) || refused.Code != "3D000" {
+		t.Fatalf("got %v", err)
+	}
+	if !errors.Is(err, ErrUnavailable) {
+		t.Errorf("%v is not %q", err, ErrUnavailable)
 	}
 }
