@@ -1,0 +1,111 @@
+package main
+
+import (
+	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
+)
+
+// mutant is one small change of a file: the bytes from start to end become text.
+type mutant struct {
+	file       string
+	line       int
+	start, end int
+	was, text  string
+}
+
+func (m mutant) String() string { return fmt.Sprintf("%s:%d: %s -> %s", m.file, m.line, m.was, m.text) }
+
+// operators says what each operator is replaced by, one mutant for each.
+var operators = map[token.Token][]string{
+	token.EQL: {"!="}, token.NEQ: {"=="},
+	token.LSS: {"<=", ">="}, token.LEQ: {"<", ">"},
+	token.GTR: {">=", "<="}, token.GEQ: {">", "<"},
+	token.LAND: {"||"}, token.LOR: {"&&"},
+	token.ADD: {"-"}, token.SUB: {"+"}, token.MUL: {"/"}, token.QUO: {"*"},
+	token.INC: {"--"}, token.DEC: {"++"},
+	token.ADD_ASSIGN: {"-="}, token.SUB_ASSIGN: {"+="},
+}
+
+// mutants returns every mutant of a file, in the order of the file's syntax tree.
+func mutants(name string, source []byte) ([]mutant, error) {
+	files := token.NewFileSet()
+	parsed, err := parser.ParseFile(files, name, source, 0)
+	if err != nil {
+		return nil, err
+	}
+	f := finder{name: name, source: source, files: files}
+	ast.Inspect(parsed, f.visit)
+	return f.found, nil
+}
+
+type finder struct {
+	name   string
+	source []byte
+	files  *token.FileSet
+	found  []mutant
+}
+
+func (f *finder) add(from, to token.Pos, text string) {
+	start, end := f.files.Position(from), f.files.Position(to).Offset
+	f.found = append(f.found, mutant{f.name, start.Line, start.Offset, end, string(f.source[start.Offset:end]), text})
+}
+
+func (f *finder) operator(at token.Pos, op token.Token) {
+	for _, text := range operators[op] {
+		f.add(at, at+token.Pos(len(op.String())), text)
+	}
+}
+
+func (f *finder) visit(node ast.Node) bool {
+	switch n := node.(type) {
+	case *ast.ImportSpec:
+		return false
+	case *ast.BinaryExpr:
+		f.operator(n.OpPos, n.Op)
+	case *ast.IncDecStmt:
+		f.operator(n.TokPos, n.Tok)
+	case *ast.AssignStmt:
+		f.operator(n.TokPos, n.Tok)
+	case *ast.UnaryExpr:
+		if n.Op == token.NOT {
+			f.add(n.OpPos, n.OpPos+1, "")
+		}
+	case *ast.IfStmt:
+		f.force(n.Cond)
+	case *ast.CaseClause:
+		f.shorten(n.List)
+	case *ast.BasicLit:
+		if n.Kind == token.INT {
+			f.add(n.Pos(), n.End(), "("+n.Value+"+1)")
+		}
+	case *ast.ExprStmt:
+		if _, call := n.X.(*ast.CallExpr); call {
+			f.add(n.Pos(), n.End(), "")
+		}
+	}
+	return true
+}
+
+// force keeps the condition in the text, so that its variables stay in use.
+func (f *finder) force(condition ast.Expr) {
+	f.add(condition.Pos(), condition.Pos(), "true || ")
+	f.add(condition.Pos(), condition.Pos(), "false && ")
+	last := len(f.found)
+	for i := last - 2; i < last; i++ { // "a || b" needs its own parentheses
+		end := f.files.Position(condition.End()).Offset
+		f.found[i].was, f.found[i].end = string(f.source[f.found[i].start:end]), end
+		f.found[i].text += "(" + f.found[i].was + ")"
+	}
+}
+
+// shorten drops each value of a case list of several.
+func (f *finder) shorten(list []ast.Expr) {
+	for i := 1; i < len(list); i++ {
+		f.add(list[i-1].End(), list[i].End(), "")
+	}
+	if len(list) > 1 {
+		f.add(list[0].Pos(), list[1].Pos(), "")
+	}
+}
