@@ -50,6 +50,10 @@ test: ## Run all tests; those on PostgreSQL too where it is installed.
 race: ## Run the packages with concurrency under the race detector (needs a C compiler).
 	@$(WITH_POSTGRES) env CGO_ENABLED=1 go test -race -timeout 45m $(TESTFLAGS) $(RACE_PACKAGES)
 
+.PHONY: mutation
+mutation: ## Change the core in small ways and count what the tests notice (hours).
+	@$(WITH_POSTGRES) go run ./pkg/house/mutate --short ./pkg/ledger ./pkg/posting ./pkg/auth ./pkg/cardcode
+
 .PHONY: fuzz
 fuzz: ## Fuzz every target for FUZZTIME (30s) each.
 	@.ci/fuzz $(FUZZTIME)
