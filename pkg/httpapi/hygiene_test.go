@@ -269,13 +269,20 @@ func TestOutages(t *testing.T) {
 // A full queue is told at once.
 func TestFullQueue(t *testing.T) {
 	each(t, func(t *testing.T, s *server) {
-		release := make(chan struct{})
-		clock := func(account string) ledger.Micros { <-release; return s.clock.now(account) }
+		deciding, release := make(chan struct{}, 2), make(chan struct{})
+		clock := func(account string) ledger.Micros {
+			deciding <- struct{}{}
+			<-release
+			return s.clock.now(account)
+		}
 		poster := newPoster(t, s.database, posting.Options{Clock: clock, Log: s.config.Log, MaxQueue: 1, MaxBatch: 1, Committers: 1})
 		a := s.variant(t, func(c *httpapi.Config) { c.Submit = poster.Submit }).account()
 		answers := make(chan string)
-		for range 10 {
-			go func() { answers <- a.do(t, createCard(a.newCard())).code(t) }()
+		ask := func() { answers <- a.do(t, createCard(a.newCard())).code(t) }
+		go ask()
+		<-deciding // or it would be in the queue, where there is one place
+		for range 9 {
+			go ask()
 		}
 		for range 8 { // one is being decided, one waits
 			if got := <-answers; got != "overloaded" {
