@@ -2,6 +2,7 @@ package tamper
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -48,6 +49,7 @@ type history struct {
 	dice    *rand.Rand
 	now     ledger.Micros
 	made    int // operations, which numbers their refs
+	ids     uint64
 	cards   []string
 	pending []uuid.UUID
 	tokens  []ledger.Token
@@ -100,8 +102,16 @@ func (h *history) learn(result *ledger.Result) {
 	}
 }
 
-// id is a UUIDv7, so that rows come in the order of their making.
-func (h *history) id() uuid.UUID { return uuid.Must(uuid.NewV7()) }
+// id is a UUIDv7 of the history's own time, so that rows come in the order of their
+// making and the same seed makes the same rows.
+func (h *history) id() (id uuid.UUID) {
+	const microsPerMilli, timeBits, version, variant = 1000, 16, 0x7000, 0x80
+	h.ids++
+	binary.BigEndian.PutUint64(id[:], uint64(h.now)/microsPerMilli<<timeBits|version) //nolint:gosec // after 1970
+	binary.BigEndian.PutUint64(id[8:], h.ids)
+	id[8] = variant | id[8]&0x3f
+	return id
+}
 
 func (h *history) operation() ledger.Operation {
 	h.made++

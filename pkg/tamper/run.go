@@ -19,8 +19,7 @@ type Options struct {
 	// Raw is a way into the same database past the store: of the driver "pgx" or
 	// "sqlite". Run takes one connection of it.
 	Raw *sql.DB
-	// Seed makes the history and the tamperings; the same seed makes the same ones, but
-	// for the time in ids.
+	// Seed makes the history and the tamperings; the same seed makes the same ones.
 	Seed uint64
 	// Count is after how many tamperings Run ends, and Deadline when. The first counts;
 	// a zero one does not. One of them must be given.
@@ -198,7 +197,7 @@ func describe(r *recipe, steps []step) string {
 		text += " of " + r.table + "." + r.column
 	}
 	for _, s := range steps {
-		text += fmt.Sprintf("; %s %q", s.text, fmt.Sprint(s.args...))
+		text += fmt.Sprintf("; %s %v", s.text, s.args)
 	}
 	return text
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strconv"
 	"testing"
 	"time"
@@ -57,6 +58,23 @@ func TestEveryTamperingIsFound(t *testing.T) {
 	})
 }
 
+// TestSeedRepeats: a failure can be played again on another database.
+func TestSeedRepeats(t *testing.T) {
+	t.Parallel()
+	var results []tamper.Result
+	for range 2 {
+		store, raw := openSQLite(t)
+		result, err := tamper.Run(context.Background(), tamper.Options{Store: store, Raw: raw, Seed: 5, Count: 30})
+		if err != nil {
+			t.Fatal(err)
+		}
+		results = append(results, result)
+	}
+	if !reflect.DeepEqual(results[0], results[1]) {
+		t.Errorf("the same seed made %+v and %+v", results[0], results[1])
+	}
+}
+
 func TestRunWantsAnEnd(t *testing.T) {
 	t.Parallel()
 	if _, err := tamper.Run(context.Background(), tamper.Options{}); err == nil {
@@ -67,34 +85,44 @@ func TestRunWantsAnEnd(t *testing.T) {
 // onBoth runs a test on a new database of each engine, with a way around the store.
 func onBoth(t *testing.T, test func(*testing.T, *repository.Store, *sql.DB)) {
 	t.Helper()
-	run := func(t *testing.T, o repository.Options, driver, source string) {
-		ctx := context.Background()
-		store, err := repository.Open(ctx, o)
-		if err != nil {
-			t.Fatal(err)
-		}
-		raw, err := sql.Open(driver, source)
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() {
-			if err := errors.Join(raw.Close(), store.Close()); err != nil {
-				t.Error(err)
-			}
-		})
-		if _, err := store.Migrate(ctx); err != nil {
-			t.Fatal(err)
-		}
-		test(t, store, raw)
-	}
 	t.Run("sqlite", func(t *testing.T) {
 		t.Parallel()
-		path := filepath.Join(t.TempDir(), "kort.db")
-		run(t, repository.Options{SQLitePath: path, Ephemeral: true}, "sqlite", path+"?_pragma=busy_timeout(10000)&_pragma=synchronous(OFF)")
+		store, raw := openSQLite(t)
+		test(t, store, raw)
 	})
 	t.Run("postgres", func(t *testing.T) {
 		t.Parallel()
 		url := pgtest.URL(t)
-		run(t, repository.Options{PostgresURL: url}, "pgx", url)
+		store, raw := open(t, repository.Options{PostgresURL: url}, "pgx", url)
+		test(t, store, raw)
 	})
+}
+
+func openSQLite(t *testing.T) (*repository.Store, *sql.DB) {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "kort.db")
+	return open(t, repository.Options{SQLitePath: path, Ephemeral: true}, "sqlite",
+		path+"?_pragma=busy_timeout(10000)&_pragma=synchronous(OFF)")
+}
+
+func open(t *testing.T, o repository.Options, driver, source string) (*repository.Store, *sql.DB) {
+	t.Helper()
+	ctx := context.Background()
+	store, err := repository.Open(ctx, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	raw, err := sql.Open(driver, source)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := errors.Join(raw.Close(), store.Close()); err != nil {
+			t.Error(err)
+		}
+	})
+	if _, err := store.Migrate(ctx); err != nil {
+		t.Fatal(err)
+	}
+	return store, raw
 }
