@@ -52,7 +52,7 @@ race: ## Run the packages with concurrency under the race detector (needs a C co
 
 .PHONY: mutation
 mutation: ## Change the core in small ways and count what the tests notice (hours).
-	@$(WITH_POSTGRES) go run ./pkg/house/mutate --short ./pkg/ledger ./pkg/posting ./pkg/auth ./pkg/cardcode
+	@$(WITH_POSTGRES) go run ./pkg/house/mutate --short --accepted pkg/house/mutate/survivors.txt ./pkg/ledger ./pkg/posting ./pkg/auth ./pkg/cardcode
 
 .PHONY: fuzz
 fuzz: ## Fuzz every target for FUZZTIME (30s) each.

@@ -1,10 +1,13 @@
 package main
 
 import (
+	"bytes"
 	"fmt"
 	"go/ast"
 	"go/parser"
 	"go/token"
+	"path/filepath"
+	"strings"
 )
 
 // mutant is one small change of a file: the bytes from start to end become text.
@@ -13,9 +16,23 @@ type mutant struct {
 	line       int
 	start, end int
 	was, text  string
+	source     []byte
 }
 
-func (m mutant) String() string { return fmt.Sprintf("%s:%d: %s -> %s", m.file, m.line, m.was, m.text) }
+func (m mutant) String() string { return fmt.Sprintf("%s:%d: %s", m.file, m.line, m.change()) }
+
+// change is one line, whatever the code is.
+func (m mutant) change() string {
+	return strings.Join(strings.Fields(m.was+" -> "+m.text), " ")
+}
+
+// key names a mutant by its line's text, so that it stays the same when lines above
+// it come and go.
+func (m mutant) key() string {
+	from := bytes.LastIndexByte(m.source[:m.start], '\n') + 1
+	line, _, _ := bytes.Cut(m.source[from:], []byte{'\n'})
+	return fmt.Sprintf("%s: %s: %s", filepath.Base(filepath.Dir(m.file))+"/"+filepath.Base(m.file), bytes.TrimSpace(line), m.change())
+}
 
 // operators says what each operator is replaced by, one mutant for each.
 var operators = map[token.Token][]string{
@@ -49,7 +66,10 @@ type finder struct {
 
 func (f *finder) add(from, to token.Pos, text string) {
 	start, end := f.files.Position(from), f.files.Position(to).Offset
-	f.found = append(f.found, mutant{f.name, start.Line, start.Offset, end, string(f.source[start.Offset:end]), text})
+	f.found = append(f.found, mutant{
+		file: f.name, line: start.Line, start: start.Offset, end: end,
+		was: string(f.source[start.Offset:end]), text: text, source: f.source,
+	})
 }
 
 func (f *finder) operator(at token.Pos, op token.Token) {
@@ -80,6 +100,8 @@ func (f *finder) visit(node ast.Node) bool {
 		if n.Kind == token.INT {
 			f.add(n.Pos(), n.End(), "("+n.Value+"+1)")
 		}
+	case *ast.ReturnStmt:
+		f.swallow(n.Results)
 	case *ast.ExprStmt:
 		if _, call := n.X.(*ast.CallExpr); call {
 			f.add(n.Pos(), n.End(), "")
@@ -107,5 +129,16 @@ func (f *finder) shorten(list []ast.Expr) {
 	}
 	if len(list) > 1 {
 		f.add(list[0].Pos(), list[1].Pos(), "")
+	}
+}
+
+// swallow returns nil in place of an error.
+func (f *finder) swallow(results []ast.Expr) {
+	if len(results) == 0 {
+		return
+	}
+	last := results[len(results)-1]
+	if name, ok := last.(*ast.Ident); ok && name.Name == "err" {
+		f.add(last.Pos(), last.End(), "nil")
 	}
 }

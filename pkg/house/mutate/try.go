@@ -1,0 +1,210 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/kortwallet/kort/pkg/pgtest"
+)
+
+// What became of a mutant. One that does not compile is not counted.
+const (
+	killed    = "KILLED"
+	timedOut  = "TIMED OUT"
+	survived  = "SURVIVED"
+	notViable = "NOT VIABLE"
+)
+
+// tally counts the mutants of one package.
+type tally struct {
+	mu          sync.Mutex
+	count       map[string]int
+	unexplained int
+}
+
+func (t *tally) killed() int  { return t.count[killed] + t.count[timedOut] }
+func (t *tally) counted() int { return t.killed() + t.count[survived] }
+
+func (t *tally) percent() float64 {
+	return 100 * float64(t.killed()) / float64(max(t.counted(), 1))
+}
+
+func (t *tally) String() string {
+	return fmt.Sprintf("%d of %d killed (%.1f %%; %d by time), %d survived, %d of them without a reason; %d did not compile",
+		t.killed(), t.counted(), t.percent(), t.count[timedOut], t.count[survived], t.unexplained, t.count[notViable])
+}
+
+// pkg is a package on trial.
+type pkg struct {
+	options
+	dir string
+	// stages are the environments its tests run in, the quicker ones first.
+	stages [][]string
+}
+
+// try runs the mutants of one package.
+func (o options) try(dir string) (*tally, error) {
+	p := &pkg{options: o, dir: dir, stages: [][]string{nil}}
+	onPostgres, err := p.usesPostgres()
+	if err != nil {
+		return nil, err
+	}
+	if onPostgres {
+		p.stages = [][]string{{pgtest.EnvPolicy + "=off", pgtest.EnvURL + "="}, nil}
+	}
+	start := time.Now()
+	if p.limit == 0 {
+		p.limit = 5 * time.Minute
+	}
+	if result, output := p.test(""); result != survived {
+		return nil, fmt.Errorf("%s: the tests fail without a mutant: %s", dir, output)
+	}
+	if o.limit == 0 {
+		p.limit = 10*time.Second + 10*time.Since(start)
+	}
+	found, err := p.mutants()
+	if err != nil {
+		return nil, err
+	}
+	t := &tally{count: map[string]int{}}
+	var group errgroup.Group
+	group.SetLimit(max(o.jobs, 1))
+	for _, m := range found {
+		group.Go(func() error { return p.judge(m, t) })
+	}
+	return t, group.Wait()
+}
+
+// usesPostgres tells whether a second run of the package's tests makes a difference.
+func (p *pkg) usesPostgres() (bool, error) {
+	if os.Getenv(pgtest.EnvURL) == "" {
+		return false, nil
+	}
+	names, err := filepath.Glob(filepath.Join(p.dir, "*_test.go"))
+	if err != nil {
+		return false, err
+	}
+	for _, name := range names {
+		text, err := os.ReadFile(name)
+		if err != nil {
+			return false, err
+		}
+		if strings.Contains(string(text), "/pkg/pgtest\"") {
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
+// mutants returns those of the package that --only matches.
+func (p *pkg) mutants() ([]mutant, error) {
+	names, err := filepath.Glob(filepath.Join(p.dir, "*.go"))
+	if err != nil {
+		return nil, err
+	}
+	var chosen []mutant
+	for _, name := range names {
+		if strings.HasSuffix(name, "_test.go") {
+			continue
+		}
+		source, err := os.ReadFile(name)
+		if err != nil {
+			return nil, err
+		}
+		found, err := mutants(name, source)
+		if err != nil {
+			return nil, err
+		}
+		for _, m := range found {
+			if p.only.MatchString(fmt.Sprintf("%s:%d:", m.file, m.line)) {
+				chosen = append(chosen, m)
+			}
+		}
+	}
+	return chosen, nil
+}
+
+// judge tries one mutant and counts the result.
+func (p *pkg) judge(m mutant, t *tally) error {
+	overlay, err := m.overlay()
+	if err != nil {
+		return err
+	}
+	result, _ := p.test(overlay)
+	if err := os.RemoveAll(filepath.Dir(overlay)); err != nil {
+		return err
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.count[result]++
+	reason := p.accepted[m.key()]
+	if result == survived && reason == "" {
+		t.unexplained++
+	}
+	if p.verbose || result == survived {
+		fmt.Println(strings.TrimSpace(strings.Join([]string{result, m.String(), reason}, "  ")))
+	}
+	return nil
+}
+
+// overlay writes the mutant and the file that tells go of it, in a new directory.
+func (m mutant) overlay() (string, error) {
+	dir, err := os.MkdirTemp("", "mutate")
+	if err != nil {
+		return "", err
+	}
+	original, err := filepath.Abs(m.file)
+	if err != nil {
+		return "", err
+	}
+	text := string(m.source[:m.start]) + m.text + string(m.source[m.end:])
+	changed := filepath.Join(dir, "mutant.go")
+	if err := os.WriteFile(changed, []byte(text), 0o600); err != nil {
+		return "", err
+	}
+	list, err := json.Marshal(map[string]any{"Replace": map[string]string{original: changed}})
+	if err != nil {
+		return "", err
+	}
+	overlay := filepath.Join(dir, "overlay.json")
+	return overlay, os.WriteFile(overlay, list, 0o600)
+}
+
+// test says what the tests make of a mutant, and what they printed. A later stage
+// sees only what survived the ones before it.
+func (p *pkg) test(overlay string) (result, output string) {
+	args := []string{"test", "-failfast", "-count=1", "-vet=off", "-timeout", p.limit.String(), "-overlay", overlay}
+	if p.short {
+		args = append(args, "-short")
+	}
+	for _, stage := range p.stages {
+		cmd := exec.CommandContext(context.Background(), "go", append(args, p.dir)...) //nolint:gosec // a package of this tree
+		cmd.Env = append(os.Environ(), stage...)
+		printed, err := cmd.CombinedOutput()
+		if result = verdict(string(printed), err); result != survived {
+			return result, string(printed)
+		}
+	}
+	return survived, ""
+}
+
+func verdict(output string, err error) string {
+	switch {
+	case err == nil:
+		return survived
+	case strings.Contains(output, "[build failed]"), strings.Contains(output, "[setup failed]"):
+		return notViable
+	case strings.Contains(output, "panic: test timed out"):
+		return timedOut
+	}
+	return killed
+}
