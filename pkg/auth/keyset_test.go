@@ -68,6 +68,24 @@ func TestParseKeySetRefuses(t *testing.T) {
 	}
 }
 
+func TestParseKeySetUpToItsLimits(t *testing.T) {
+	const longest, most = 262_144, 64
+	for name, document := range map[string]string{
+		"long": "[" + strings.Repeat(" ", longest-2) + "]",
+		"many": "[" + strings.Repeat("{},", most-1) + "{}]",
+	} {
+		if _, err := parseKeySet([]byte(document)); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if _, err := parseKeySet([]byte("[" + strings.Repeat(" ", longest-1) + "]")); !errors.Is(err, errKeySetSize) {
+		t.Errorf("one byte more: %v", err)
+	}
+	if _, err := parseKeySet([]byte("[" + strings.Repeat("{},", most) + "{}]")); !errors.Is(err, errTooManyKeys) {
+		t.Errorf("one key more: %v", err)
+	}
+}
+
 func TestUsableKeys(t *testing.T) {
 	signers := sharedSigners()
 	rs, es, ed := members(signers["RS256"].jwk()), members(signers["ES256"].jwk()), members(signers["EdDSA"].jwk())
@@ -94,6 +112,10 @@ func TestUsableKeys(t *testing.T) {
 		"RSA, 1024 bits":          {newRSASigner(t, "a", 1024).jwk(), false},
 		"RSA, even exponent":      {rs.with(members{"e": "Ag"}), false},
 		"RSA, exponent 1":         {rs.with(members{"e": "AQ"}), false},
+		"RSA, exponent 3":         {rs.with(members{"e": "Aw"}), true},
+		"RSA, 2047 bits":          {rs.with(members{"n": "f___" + strings.Repeat("____", 84) + "_w"}), false},
+		"RSA, 8192 bits":          {rs.with(members{"n": strings.Repeat("____", 341) + "_w"}), true},
+		"RSA, 8193 bits":          {rs.with(members{"n": "Af__" + strings.Repeat("____", 340) + "__8"}), false},
 		"RSA, no modulus":         {rs.with(members{"n": nil}), false},
 		"RSA, 16384 bits":         {rs.with(members{"n": strings.Repeat("_w", 1024*4/3)}), false},
 		"EC, P-384":               {newECSigner(t, "a", elliptic.P384()).jwk(), false},

@@ -10,6 +10,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -335,8 +336,44 @@ func TestRedirects(t *testing.T) {
 	if err := checkRedirect(open, []*http.Request{secure}); !errors.Is(err, errDowngrade) {
 		t.Errorf("from https to http: %v", err)
 	}
+	if err := checkRedirect(secure, []*http.Request{open, secure, secure}); err != nil {
+		t.Errorf("the third: %v", err)
+	}
 	if err := checkRedirect(secure, []*http.Request{secure, secure, secure, secure}); !errors.Is(err, errRedirects) {
 		t.Errorf("in circles: %v", err)
+	}
+}
+
+// Only a whole answer that says 200 counts, whatever a worse one holds.
+func TestFetchKeys(t *testing.T) {
+	full := strings.Repeat(" ", maxKeySetBytes)
+	for name, test := range map[string]struct {
+		status, announced int
+		body, problem     string
+	}{
+		"as long as allowed": {http.StatusOK, maxKeySetBytes, full, ""},
+		"an error":           {http.StatusInternalServerError, 2, "{}", "status 500"},
+		"not quite":          {http.StatusAccepted, 2, "{}", "status 202"},
+		"cut short":          {http.StatusOK, 10, "{}", "read signing keys"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				if r.Header.Get("Accept") != "application/json" {
+					t.Errorf("asked for %q", r.Header.Get("Accept"))
+				}
+				w.Header().Set("Content-Length", strconv.Itoa(test.announced))
+				w.WriteHeader(test.status)
+				_, _ = io.WriteString(w, test.body)
+			}))
+			defer server.Close()
+			document, err := fetchKeys(t.Context(), server.Client(), server.URL)
+			if test.problem == "" && (err != nil || len(document) != len(test.body)) {
+				t.Errorf("%d bytes, %v", len(document), err)
+			}
+			if test.problem != "" && (err == nil || !strings.Contains(err.Error(), test.problem)) {
+				t.Errorf("got %v, want %q", err, test.problem)
+			}
+		})
 	}
 }
 

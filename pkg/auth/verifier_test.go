@@ -53,7 +53,8 @@ func TestVerifyAccepts(t *testing.T) {
 		"nbf in leeway":        {ed.token(t, members{"nbf": at(time.Minute)}), base},
 		"iat in leeway":        {ed.token(t, members{"iat": at(time.Minute)}), base},
 		"no iat":               {ed.token(t, members{"iat": nil}), base},
-		"fraction of a second": {ed.token(t, members{"exp": float64(at(time.Hour)) + 0.5}), base},
+		"fraction of a second": {ed.token(t, members{"exp": float64(at(-time.Minute)) + 0.5}), base}, // which is in the leeway by it
+		"end of the year 9999": {ed.token(t, members{"exp": 253_402_300_799}), base},
 	} {
 		t.Run(name, func(t *testing.T) {
 			for range 2 { // The second time it is remembered.
@@ -192,6 +193,7 @@ func TestVerifyRefuses(t *testing.T) {
 		"aud with short account":  {ed.token(t, members{"aud": testBase + "/v1/accounts/T1234567"}), ReasonAudience},
 		"aud with long account":   {ed.token(t, members{"aud": testBase + "/v1/accounts/T123456789"}), ReasonAudience},
 		"aud with other letter":   {ed.token(t, members{"aud": testBase + "/v1/accounts/X12345678"}), ReasonAudience},
+		"aud with two letters":    {ed.token(t, members{"aud": testBase + "/v1/accounts/TT1234567"}), ReasonAudience},
 		"aud with other digits":   {ed.token(t, members{"aud": testBase + "/v1/accounts/T1234567٣"}), ReasonAudience},
 		"aud with more path":      {ed.token(t, members{"aud": testBase + "/v1/accounts/T12345678/wallets"}), ReasonAudience},
 		"aud with a slash":        {ed.token(t, members{"aud": testBase + "/v1/accounts/T12345678/"}), ReasonAudience},
@@ -203,6 +205,7 @@ func TestVerifyRefuses(t *testing.T) {
 		"no exp":                  {ed.token(t, members{"exp": nil}), ReasonClaim},
 		"exp a string":            {ed.token(t, members{"exp": "4102444800"}), ReasonClaim},
 		"exp negative":            {ed.token(t, members{"exp": -1}), ReasonClaim},
+		"exp in the year 10000":   {ed.token(t, members{"exp": 253_402_300_800}), ReasonClaim},
 		"exp beyond all years":    {ed.token(t, members{"exp": 1e300}), ReasonClaim},
 		"exp no float":            {rawClaims(strings.Replace(string(claims), `"exp":`, `"exp":1e999,"x":`, 1)), ReasonClaim},
 		"nbf a string":            {ed.token(t, members{"nbf": "0"}), ReasonClaim},

@@ -68,7 +68,7 @@ func TestParseKeyringRefuses(t *testing.T) {
 		"empty":             {"", ErrKeyText, ""},
 		"comments":          {"# none\n\n", ErrKeyText, ""},
 		"no key":            {"correct horse", ErrKeyText, ""},
-		"no key behind one": {a.Reveal() + "\ncorrect horse\n", ErrKeyText, "line 2"},
+		"no key behind one": {a.Reveal() + "\ncorrect horse", ErrKeyText, "line 2"},
 		"a mark alone":      {a.Reveal() + "\nnext:\n", ErrKeyText, "line 2"},
 		"two on a line":     {a.Reveal() + " " + b.Reveal(), ErrKeyText, ""},
 		"commas in a file":  {a.Reveal() + "," + b.Reveal(), ErrKeyText, ""},
@@ -90,6 +90,9 @@ func TestParseKeyringRefuses(t *testing.T) {
 				}
 			}
 		})
+	}
+	if _, err := ParseKeyring("correct horse"); strings.Contains(fmt.Sprint(err), "line") {
+		t.Errorf("there is one line, and its number is told: %v", err)
 	}
 	if _, err := ParseKeyring(lines(MaxKeys)); err != nil {
 		t.Errorf("%d keys: %v", MaxKeys, err)

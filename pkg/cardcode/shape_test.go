@@ -96,3 +96,14 @@ func TestShapeOfRefuses(t *testing.T) {
 		})
 	}
 }
+
+func TestFormatErrorNamesItsField(t *testing.T) {
+	for want, err := range map[string]*FormatError{
+		"format: too long":           {Reason: "too long"},
+		"format prefix: is too long": {Field: "prefix", Reason: "is too long"},
+	} {
+		if err.Error() != want {
+			t.Errorf("got %q, want %q", err, want)
+		}
+	}
+}

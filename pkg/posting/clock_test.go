@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
+
 	"github.com/kortwallet/kort/pkg/ledger"
 	"github.com/kortwallet/kort/pkg/repository/repotest"
 )
@@ -135,4 +137,51 @@ func (j *jumper) expect(t *testing.T, op *ledger.Transact, code ledger.Code) {
 	case code == "":
 		j.last = result.Txn.CreatedAt
 	}
+}
+
+// A clock that runs backwards opens no lock and gives no guess back; a lock that then
+// lies hours ahead is told as the longest there is.
+func TestPINLockUnderAClockThatJumps(t *testing.T) {
+	t.Parallel()
+	each(t, Options{}, func(t *testing.T, b *bench) {
+		var now atomic.Int64
+		p := newPoster(t, b.store, Options{Clock: func(string) ledger.Micros { return ledger.Micros(now.Load()) }})
+		b.Poster = p
+		now.Store(int64(repotest.Now))
+		op := creation(t, "locked", 100)
+		op.Cards[0].Card.PIN = &ledger.PIN{ID: repotest.ID(t), Hash: "hash", KeyID: "key"}
+		op.Cards[0].Token = newToken(t, "", "hash")
+		b.must(t, op)
+		end := repotest.Now.Add(ledger.PINLockTime)
+		const hours = 12 * time.Hour
+		for n, step := range []struct {
+			at      ledger.Micros
+			right   bool
+			refusal ledger.Code
+		}{
+			{repotest.Now, false, ledger.CodeInvalidPIN},
+			{repotest.Now.Add(-hours), false, ledger.CodeInvalidPIN}, // no guess is given back
+			{repotest.Now.Add(hours), false, ledger.CodeInvalidPIN},
+			{repotest.Now.Add(-hours), false, ledger.CodeInvalidPIN},
+			{repotest.Now, false, ledger.CodeInvalidPIN},           // the fifth
+			{repotest.Now.Add(-hours), true, ledger.CodePINLocked}, // the lock is hours ahead now
+			{repotest.Now.Add(-hours), false, ledger.CodePINLocked},
+			{end - 1, true, ledger.CodePINLocked},
+			{end, false, ledger.CodeInvalidPIN}, // the first of a new count
+			{repotest.Now, true, ""},            // though the clock is back in the time of the lock
+			{end - 1, false, ledger.CodeInvalidPIN},
+		} {
+			now.Store(int64(step.at))
+			_, err := b.Submit(t.Context(), repotest.Account, &ledger.CheckPIN{TokenHash: "hash", PIN: ledger.PINCheck{
+				Compare: func(uuid.UUID, *ledger.PIN) (bool, error) { return step.right, nil },
+			}})
+			var refusal *ledger.Refusal
+			if errors.As(err, &refusal) && (refusal.RetryAfter < 0 || refusal.RetryAfter > ledger.PINLockTime) {
+				t.Errorf("step %d: try again after %v", n, refusal.RetryAfter)
+			}
+			if step.refusal == "" && err != nil || step.refusal != "" && !refusedWith(err, step.refusal) {
+				t.Errorf("step %d: %v, want %q", n, err, step.refusal)
+			}
+		}
+	})
 }
