@@ -83,8 +83,8 @@ func attacks() []attack {
 		{ItemTamper, SQLite, "the database is changed by hand", 4, (*trial).tamper},
 		{ItemTamper, Postgres, "the database is changed by hand", 4, (*trial).tamper},
 		{ItemLinear, SQLite, "one server", 3, (*trial).linearOne},
-		{ItemLinear, Postgres, "one server", 3, (*trial).linearOne},
-		{ItemLinear, Postgres, "two servers, one database", 3, (*trial).linearTwo},
+		{ItemLinear, Postgres, "one server", 4, (*trial).linearOne},
+		{ItemLinear, Postgres, "two servers, one database", 4, (*trial).linearTwo},
 	}
 }
 

@@ -146,23 +146,32 @@ func (p *prober) percentile(of int) time.Duration {
 	return p.waits[(len(p.waits)-1)*of/100]
 }
 
-// scarce puts a server under load and lets it be short of something again and again.
-func (t *trial) scarce(ctx context.Context, s *site, server *server, draw func() scarcity) error {
+// probed puts a server under load and meanwhile does something, again and again, with a
+// prober at hand.
+func (t *trial) probed(ctx context.Context, s *site, server *server, something func(context.Context, *prober) error) (*prober, error) {
 	t.share = min(t.share, longestScarcity)
 	l, err := t.newLoad(ctx, s, server.url(), server.url())
 	if err != nil {
-		return err
+		return nil, err
 	}
 	p := l.newProber()
 	defer p.client.close()
-	err = l.under(ctx, s, server.url(), func(ctx context.Context) error {
+	return p, l.under(ctx, s, server.url(), func(ctx context.Context) error { return something(ctx, p) })
+}
+
+// scarce puts a server under load and lets it be short of something again and again.
+func (t *trial) scarce(ctx context.Context, s *site, server *server, draw func() scarcity) error {
+	p, err := t.probed(ctx, s, server, func(ctx context.Context, p *prober) error {
 		if err := pause(ctx, t.between(100*time.Millisecond, 400*time.Millisecond)); err != nil {
 			return err
 		}
 		return p.starve(ctx, draw())
 	})
+	if err != nil {
+		return err
+	}
 	p.figures()
-	return err
+	return nil
 }
 
 // figures notes how long clients waited.

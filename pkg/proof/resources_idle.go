@@ -143,20 +143,16 @@ func (p *prober) watchReads(over <-chan struct{}) {
 
 // crowded puts a server under load, with something else beside it.
 func (t *trial) crowded(ctx context.Context, s *site, server *server, beside func(context.Context, *prober) error) error {
-	t.share = min(t.share, longestScarcity)
-	l, err := t.newLoad(ctx, s, server.url(), server.url())
-	if err != nil {
-		return err
-	}
-	p := l.newProber()
-	defer p.client.close()
-	err = l.under(ctx, s, server.url(), func(ctx context.Context) error {
+	p, err := t.probed(ctx, s, server, func(ctx context.Context, p *prober) error {
 		t.Faults++
 		return beside(ctx, p)
 	})
+	if err != nil {
+		return err
+	}
 	t.note("others read in %s (p50), %s (p99), %s (max)", p.percentile(50).Round(time.Millisecond/10),
 		p.percentile(99).Round(time.Millisecond/10), p.percentile(100).Round(time.Millisecond/10))
-	return err
+	return nil
 }
 
 // noDescriptors opens more connections to a server than it has descriptors for.
