@@ -91,6 +91,7 @@ var table = map[string]rule{
 	"pkg/pgtest":              {foreign: []string{pgx}},
 	"pkg/pgtest/withpostgres": {ours: []string{"pkg/pgtest"}},
 	"pkg/house":               {},
+	"pkg/house/mutate":        {ours: []string{"pkg/pgtest"}, foreign: []string{"golang.org/x/sync"}},
 
 	"cmd/kort": {ours: anything, foreign: anything},
 }

@@ -151,7 +151,7 @@ func (p *pkg) judge(m mutant, t *tally) error {
 		t.unexplained++
 	}
 	if p.verbose || result == survived {
-		fmt.Println(strings.TrimSpace(strings.Join([]string{result, m.String(), reason}, "  ")))
+		fmt.Printf("%s line %d of %s # %s\n", result, m.line, m.key(), reason)
 	}
 	return nil
 }
