@@ -129,6 +129,8 @@ func TestCandidates(t *testing.T) {
 	}{
 		"UUID":               {defaultShape(Token, true), 2},
 		"36 of all classes":  {Shape{Length: 36, Symbols: true, Numbers: true, Characters: true}, 2},
+		"64.6 bits":          {Shape{Length: 23, Symbols: true}, 2},
+		"40.9 bits":          {Shape{Length: 10, Symbols: true, Numbers: true}, 4},
 		"16 digits":          {Shape{Length: 16, Numbers: true}, 4},
 		"6 digits":           {Shape{Length: 6, Numbers: true}, 32},
 		"4 digits":           {Shape{Length: 4, Numbers: true}, 32},

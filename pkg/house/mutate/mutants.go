@@ -31,7 +31,8 @@ func (m mutant) change() string {
 func (m mutant) key() string {
 	from := bytes.LastIndexByte(m.source[:m.start], '\n') + 1
 	line, _, _ := bytes.Cut(m.source[from:], []byte{'\n'})
-	return fmt.Sprintf("%s: %s: %s", filepath.Base(filepath.Dir(m.file))+"/"+filepath.Base(m.file), bytes.TrimSpace(line), m.change())
+	name := filepath.Join(filepath.Base(filepath.Dir(m.file)), filepath.Base(m.file))
+	return fmt.Sprintf("%s: %s: %s", name, strings.Join(strings.Fields(string(line)), " "), m.change())
 }
 
 // operators says what each operator is replaced by, one mutant for each.
