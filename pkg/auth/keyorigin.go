@@ -34,9 +34,6 @@ func FileKeys(path string, options SourceOptions) (*KeySource, error) {
 		return nil, fmt.Errorf("load signing keys: %w", err)
 	}
 	source.current.Store(set)
-	if source.options.MinGap <= 0 {
-		source.options.MinGap = DefaultFileInterval
-	}
 	source.start(DefaultFileInterval)
 	return source, nil
 }

@@ -86,6 +86,16 @@ func TestURLKeysAreLoadedOnce(t *testing.T) {
 	}
 }
 
+// Without options the keys are fetched every few minutes, and not all the time.
+func TestDefaultInterval(t *testing.T) {
+	issuer := newIssuer(t, newEdSigner(t, "one"))
+	eventually(t, "keys are there", urlKeys(t, issuer.URL, SourceOptions{}).Ready)
+	time.Sleep(50 * time.Millisecond)
+	if n := issuer.loads.Load(); n != 1 {
+		t.Errorf("%d loads, want 1", n)
+	}
+}
+
 func TestUnknownKeyIsFetchedAtOnce(t *testing.T) {
 	first, second := newEdSigner(t, "one"), newEdSigner(t, "two")
 	issuer := newIssuer(t, first)
@@ -276,7 +286,8 @@ func TestCallerDoesNotWaitForSlowIssuer(t *testing.T) {
 		}
 	})
 	defer close(release)
-	source := urlKeys(t, issuer.URL, SourceOptions{})
+	var log syncBuffer
+	source := urlKeys(t, issuer.URL, SourceOptions{Log: slog.New(slog.NewTextHandler(&log, nil))})
 	eventually(t, "the issuer is asked", func() bool { return issuer.loads.Load() == 1 })
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
 	defer cancel()
@@ -284,13 +295,16 @@ func TestCallerDoesNotWaitForSlowIssuer(t *testing.T) {
 	if !errors.Is(err, ErrUnavailable) || !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("got %v, want ErrUnavailable after the deadline", err)
 	}
-	// Close ends the load that hangs.
+	// Close ends the load that hangs, which is no news.
 	closed := make(chan struct{})
 	go func() { source.Close(); close(closed) }()
 	select {
 	case <-closed:
 	case <-time.After(loadTimeout / 2):
 		t.Error("Close waits for the issuer")
+	}
+	if log.String() != "" {
+		t.Errorf("logged: %s", log.String())
 	}
 }
 
@@ -400,6 +414,9 @@ func TestFileKeysFollowTheFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer source.Close()
+	if !source.Ready() {
+		t.Error("there are no keys yet")
+	}
 	verifier := newTestVerifier(t, source)
 	works := func(s signer) bool {
 		_, err := verifier.Verify(t.Context(), s.token(t, nil))
@@ -449,13 +466,19 @@ func TestFileKeysNeedAGoodFile(t *testing.T) {
 func TestUnchangedDocumentKeepsTheSet(t *testing.T) {
 	ed := newEdSigner(t, "one")
 	issuer := newIssuer(t, ed)
-	source := urlKeys(t, issuer.URL, SourceOptions{Interval: time.Millisecond})
+	var log syncBuffer
+	source := urlKeys(t, issuer.URL, SourceOptions{Interval: time.Millisecond, Log: slog.New(slog.NewTextHandler(&log, nil))})
 	eventually(t, "keys are there", source.Ready)
 	set, loads := source.current.Load(), issuer.loads.Load()
 	eventually(t, "more loads", func() bool { return issuer.loads.Load() > loads+5 })
 	if source.current.Load() != set {
 		t.Error("an unchanged document made a new set")
 	}
+	if n := strings.Count(log.String(), "signing keys changed"); n != 1 || strings.Contains(log.String(), "WARN") {
+		t.Errorf("%d changes are logged: %s", n, log.String())
+	}
+	issuer.publish(t)
+	eventually(t, "a warning that no key is left", func() bool { return strings.Contains(log.String(), "level=WARN msg=\"signing keys changed\" usable=0") })
 }
 
 // syncBuffer may be written and read by different goroutines.

@@ -16,6 +16,7 @@ import (
 	"reflect"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -79,6 +80,11 @@ func TestMintedTokenIsVerified(t *testing.T) {
 	if err != nil || !reflect.DeepEqual(principal, want) {
 		t.Errorf("got %+v, %v\nwant %+v", principal, err, want)
 	}
+	shortest := testClaims()
+	shortest.TTL = time.Second
+	if _, err := key.Mint(shortest, testNow()); err != nil {
+		t.Error(err)
+	}
 	short := testClaims()
 	short.TTL = 1999 * time.Millisecond
 	if token, err = key.Mint(short, testNow().Add(-62*time.Second)); err != nil {
@@ -107,6 +113,7 @@ func TestMintRefuses(t *testing.T) {
 		"no lifetime":      {func(c *Claims) { c.TTL = 0 }, "lifetime"},
 		"past lifetime":    {func(c *Claims) { c.TTL = -time.Hour }, "lifetime"},
 		"part of a second": {func(c *Claims) { c.TTL = time.Millisecond }, "lifetime"},
+		"a second, nearly": {func(c *Claims) { c.TTL = time.Second - 1 }, "lifetime"},
 		"huge":             {func(c *Claims) { c.Scopes = []string{strings.Repeat("s", MaxTokenBytes)} }, "longer"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -313,8 +320,11 @@ func TestReplaceSecretFile(t *testing.T) {
 	if content, err := io.ReadAll(old); err != nil || string(content) != "first" {
 		t.Errorf("whoever had the old file reads %q, %v", content, err)
 	}
-	if err := ReplaceSecretFile(path, make([]byte, maxSecretFileBytes+1)); !errors.Is(err, errSecretTooLong) {
+	if err := ReplaceSecretFile(path, make([]byte, 16_385)); !errors.Is(err, errSecretTooLong) {
 		t.Errorf("too long: %v", err)
+	}
+	if err := ReplaceSecretFile(filepath.Join(path, "below a file"), []byte("lost")); err == nil {
+		t.Error("no error where no file can be")
 	}
 	info, err := os.Stat(path)
 	if err != nil || info.Mode().Perm() != 0o600 || info.Size() != int64(len("second")) {
@@ -322,6 +332,51 @@ func TestReplaceSecretFile(t *testing.T) {
 	}
 	if entries, err := os.ReadDir(dir); err != nil || len(entries) != 1 {
 		t.Errorf("beside the file there is %v, %v", entries, err)
+	}
+}
+
+// What the superuser replaces stays its owner's: the server could not read it any more.
+func TestReplacedSecretFileKeepsItsOwner(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "secret")
+	if err := CreateSecretFile(path, []byte("first")); err != nil {
+		t.Fatal(err)
+	}
+	owner := os.Geteuid()
+	if owner == 0 { // else there is nobody to give it to
+		owner = 65_534
+		if err := os.Chown(path, owner, owner); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := ReplaceSecretFile(path, []byte("second")); err != nil {
+		t.Fatal(err)
+	}
+	info, err := os.Stat(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := info.Sys().(*syscall.Stat_t).Uid; int(got) != owner {
+		t.Errorf("the file belongs to %d, not to %d any more", got, owner)
+	}
+}
+
+func TestLongestSecretFile(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "secret")
+	const longest = 16_384
+	if err := CreateSecretFile(path, nil); err != nil {
+		t.Fatal(err)
+	}
+	if err := ReplaceSecretFile(path, make([]byte, longest)); err != nil {
+		t.Fatal(err)
+	}
+	if content, err := ReadSecretFile(path); err != nil || len(content) != longest {
+		t.Errorf("read %d bytes, %v", len(content), err)
+	}
+	if err := os.WriteFile(path, make([]byte, longest+1), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := ReadSecretFile(path); !errors.Is(err, errSecretTooLong) {
+		t.Errorf("one byte more: %v", err)
 	}
 }
 

@@ -8,7 +8,7 @@ import (
 	"github.com/lestrrat-go/jwx/v2/jwa"
 )
 
-// MaxTokenBytes is the longest token that is looked at.
+// MaxTokenBytes is the longest token that is looked at; [Verifier.Verify] turns away a longer one.
 const MaxTokenBytes = 8 << 10
 
 // token is a JWT taken apart. Nothing in it may be believed before its signature is verified.
@@ -24,9 +24,6 @@ type token struct {
 // parseToken reads a JWT in compact form. Keys and certificates in the header (jwk, jku, x5c, x5u) are not looked at: who
 // believes them lets a token vouch for itself.
 func parseToken(raw string) (token, error) {
-	if len(raw) > MaxTokenBytes {
-		return token{}, refused(ReasonTooLong)
-	}
 	parts := strings.Split(raw, ".")
 	if len(parts) != 3 {
 		return token{}, refused(ReasonMalformed)

@@ -165,6 +165,8 @@ func TestVerifyRefuses(t *testing.T) {
 		"twice inside a claim":     {rawClaims(`{"x":{"y":[{"z":1,"z":1}]},` + string(claims[1:])), ReasonMalformed},
 		"deeply nested":            {rawClaims(`{"x":` + strings.Repeat("[", 5000) + strings.Repeat("]", 5000) + `}`), ReasonTooLong},
 		"huge":                     {ed.token(t, members{"pad": strings.Repeat("x", MaxTokenBytes)}), ReasonTooLong},
+		"longest garbage":          {strings.Repeat("a", 8192), ReasonMalformed},
+		"one byte longer":          {strings.Repeat("a", 8193), ReasonTooLong},
 		"huge garbage":             {strings.Repeat("a.", 1<<20), ReasonTooLong},
 
 		// The claims.
@@ -374,6 +376,11 @@ func TestMemory(t *testing.T) {
 		}
 		if len(m.young)+len(m.old) > 2*maxRemembered {
 			t.Fatalf("%d tokens remembered", len(m.young)+len(m.old))
+		}
+	}
+	for i := 5*maxRemembered - 4096; i < 5*maxRemembered; i++ {
+		if _, ok := m.recall(digest(i), set); !ok {
+			t.Fatalf("token %d of the last 4096 is forgotten", i)
 		}
 	}
 	if _, ok := m.recall(digest(1), set); ok {
