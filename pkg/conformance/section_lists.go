@@ -201,6 +201,9 @@ var lists = []Check{
 		t.found("search="+url.QueryEscape(stem+"a_b%c"), c.CardID)
 		t.found("search=" + url.QueryEscape(stem[:5]+"%"+stem[8:]))
 		t.found("search=" + url.QueryEscape(strings.Replace(stem, "-", "_", 1)))
+		customer, _ := t.family(1)
+		t.found("customer=" + customer + "&search=%25")
+		t.found("customer=" + customer + "&search=_")
 	}),
 	rule("lists/customer-cards", "A customer's cards are a bare array, newest first, without figures.", func(t *trial) {
 		customer, cards := t.family(3)
