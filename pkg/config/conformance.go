@@ -32,7 +32,7 @@ type Conformance struct {
 	Published   bool          `name:"published" help:"Check only what the published API promises, for servers without the additions of this one."`
 	Only        string        `name:"only" placeholder:"REGEXP" help:"Carry out the checks whose names match only."`
 	List        bool          `name:"list" help:"List the checks with their rules, and ask no server."`
-	Strict      bool          `name:"strict" help:"Count a check that could not be decided as failed."`
+	Strict      bool          `name:"strict" help:"Fail when a check was left undecided that further settings would decide."`
 	JUnit       string        `name:"junit" placeholder:"FILE" help:"Write the report as JUnit XML too."`
 	Parallel    int           `name:"parallel" default:"8" placeholder:"N" help:"Checks at the same time."`
 	Timeout     time.Duration `name:"timeout" default:"60s" placeholder:"DURATION" help:"Longest time for one check."`

@@ -3,9 +3,12 @@ package conformance
 import (
 	"bytes"
 	"encoding/xml"
+	"errors"
+	"net"
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 )
 
 var checkName = regexp.MustCompile(`^[a-z_]+/[a-z0-9_-]+$`)
@@ -90,6 +93,36 @@ func TestAccountOfAToken(t *testing.T) {
 		if _, err := readClaims(garbage); err == nil {
 			t.Errorf("%q was read", garbage)
 		}
+	}
+}
+
+// A server that takes requests and never answers does not hold a run up.
+func TestSilentServer(t *testing.T) {
+	t.Parallel()
+	silent, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer silent.Close()
+	_, err = Run(t.Context(), Options{
+		URL: "http://" + silent.Addr().String(), Account: "T12345678", Token: "token", Timeout: 100 * time.Millisecond,
+	})
+	if !errors.Is(err, ErrCannotRun) || !strings.Contains(err.Error(), "within the time") {
+		t.Errorf("got %v", err)
+	}
+}
+
+// A check that an answer makes stumble is one that failed.
+func TestStumblingCheckFails(t *testing.T) {
+	t.Parallel()
+	s := suite{Options: Options{AllowWrites: true, Timeout: time.Minute}, leftovers: map[string]error{}}
+	result := s.try(t.Context(), rule("a/stumble", "It stands.", func(t *trial) { _ = value[[]int](nil)[1] }))
+	if result.Outcome != Failed || !strings.Contains(result.Failure.Got, "index out of range") {
+		t.Errorf("got %+v", result)
+	}
+	result = s.try(t.Context(), rule("a/open", "It stands.", func(t *trial) { t.undecide("it is dark") }))
+	if result.Outcome != Undecided || result.Reason != "it is dark" {
+		t.Errorf("got %+v", result)
 	}
 }
 

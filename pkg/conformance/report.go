@@ -29,7 +29,9 @@ type Result struct {
 
 // Report is a whole run.
 type Report struct {
+	// Account is the one that the run was about.
 	Account string
+	// Results are in the order of [All].
 	Results []Result
 	// Leftovers are cards that could not be removed, and why.
 	Leftovers []string
@@ -46,9 +48,21 @@ func (r Report) Count(outcome Outcome) int {
 	return count
 }
 
+// Open is how many checks could have been decided, with other options, and were not.
+func (r Report) Open() int {
+	count := 0
+	for _, result := range r.Results {
+		if result.Outcome == Undecided && result.Check.unknowable == "" {
+			count++
+		}
+	}
+	return count
+}
+
 // Write prints the report for people.
 func (r Report) Write(w io.Writer) error {
 	var text strings.Builder
+	fmt.Fprintf(&text, "account %s\n", r.Account)
 	section := ""
 	for _, result := range r.Results {
 		if s := result.Check.Section(); s != section {

@@ -102,6 +102,9 @@ var order = []Check{
 		t.bearing("").listCards("limit=0").refused(unauthorized)
 		t.bearing("").rawPost(opTransact, "/transactions", "{").refused(unauthorized)
 	}).readOnly(),
+	rule("order/media-type-before-json", "The media type comes before the JSON.", func(t *trial) {
+		t.sending("Content-Type", "text/plain").createCard(raw("{")).refused(wrongMedia)
+	}),
 	rule("order/request-before-card", "A request that is not valid is 400 also for an unknown card.", func(t *trial) {
 		t.transact(t.txn(t.name(), -1)).refused(invalid)
 		t.createToken(t.name(), object{}).refused(invalid)
@@ -218,6 +221,8 @@ var reading = []Check{
 	}),
 	more("metadata-size", "Metadata is at most 16 KiB.", `"metadata":{"a":"`+strings.Repeat("x", 16<<10)+`"}`),
 	more("long-name", "A name has at most 255 characters.", `"name":"`+strings.Repeat("é", 256)+`"`),
+	more("long-origin", "originated_by has at most 255 characters.", `"originated_by":"`+strings.Repeat("é", 256)+`"`),
+	more("spaces-around-origin", "originated_by has no white space at its ends.", `"originated_by":" till"`),
 	badID("spaces-around", "Ids have no white space at their ends, of any kind.", " a", "a ", "\u00a0a", "a\u3000", "a\u2028"),
 	badID("empty", "An id is not empty.", ""),
 	badID("dots", "An id is neither one dot nor two.", ".", ".."),

@@ -59,7 +59,7 @@ func opens(who credential, scope string, operations ...string) Check {
 func notTrusted(name, sentence string, change func(parts []string)) Check {
 	return rule("identity/"+name, sentence, func(t *trial) {
 		if strings.Count(t.Token, ".") != 2 {
-			t.leave("the access token is no JWT")
+			t.undecide("the access token is no JWT")
 		}
 		t.bearing(t.forged(change)).listCards("limit=1").refused(unauthorized)
 	}).readOnly().isPublished()
@@ -148,6 +148,9 @@ var identity = []Check{
 	rule("identity/scope-before-request", "The scope for the operation comes before the request is read.", func(t *trial) {
 		t.by(reader).rawPost(opTransact, "/transactions", "{").refused(forbidden)
 	}).readOnly().with(reader),
+	rule("identity/scope-before-media-type", "The scope for the operation comes before the media type.", func(t *trial) {
+		t.by(reader).sending("Content-Type", "text/plain").transact(raw("{")).refused(forbidden)
+	}).readOnly().with(reader),
 	rule("identity/account-before-request", "The account comes before the request is read.", func(t *trial) {
 		t.by(other).listCards("limit=0").refused(forbidden)
 	}).readOnly().with(other),
@@ -160,7 +163,7 @@ var identity = []Check{
 	rule("identity/customer-in-person", "user:wallets opens the cards of the customer that is its sub, and of no other.", func(t *trial) {
 		claims, err := readClaims(t.bearers[customer])
 		if err != nil || claims.Subject == "" {
-			t.leave("the customer's access token cannot be read")
+			t.undecide("the customer's access token cannot be read")
 		}
 		mine := t.newCard(object{"customer_id": claims.Subject})
 		stranger, cards := t.family(1)
@@ -172,7 +175,7 @@ var identity = []Check{
 	rule("identity/customer-cannot-borrow", "A card of somebody else is 404 under one's own customer_id.", func(t *trial) {
 		claims, err := readClaims(t.bearers[customer])
 		if err != nil || claims.Subject == "" {
-			t.leave("the customer's access token cannot be read")
+			t.undecide("the customer's access token cannot be read")
 		}
 		_, cards := t.family(1)
 		t.by(customer).customerCard(claims.Subject, cards[0].CardID).refused(notFound)
@@ -180,7 +183,7 @@ var identity = []Check{
 	rule("identity/accounts-apart", "A card, a token and a transaction of one account do not exist in another.", func(t *trial) {
 		foreign, err := readClaims(t.bearers[other])
 		if err != nil || foreign.account() == "" || foreign.account() == t.Account {
-			t.leave("the other access token does not name another account")
+			t.undecide("the other access token does not name another account")
 		}
 		c := t.newCard(object{"card_token": object{}})
 		held := t.post(c.CardID, 100, hold)

@@ -149,7 +149,8 @@ var batches = []Check{
 	rule("batch/twice-inside", "A card_id that stands twice in the batch is 409 card_exists, and no card is made.", func(t *trial) {
 		body, ids := t.batchOf(2)
 		body["cards"] = append(body["cards"].([]object), object{"card_id": ids[0]})
-		t.batch(body).refused(cardExists)
+		items := value(t.batch(body).refused(cardExists).Errors)
+		t.want(len(items) == 1 && strings.HasPrefix(items[0].Pointer, "/cards/2"), "one item at /cards/2", items)
 		t.getCard(ids[0]).refused(notFound)
 		t.getCard(ids[1]).refused(notFound)
 	}),

@@ -121,6 +121,23 @@ var refIDs = []Check{
 			t.transact(with(body, object{"pin": wrongPIN(c)})).replayed()
 		}
 	}),
+	rule("ref_id/replay-while-locked", "A retry succeeds although the PIN is locked.", func(t *trial) {
+		c, token := t.withPIN()
+		body := t.payment(token, 100, object{"pin": c.Pin.Pin.Value})
+		t.transact(body).ok()
+		t.guess(c, 5)
+		t.transact(body).replayed()
+	}),
+	rule("ref_id/capture-metadata", "The metadata of a capture is compared.", func(t *trial) {
+		held, body := t.post(t.newCard().CardID, 1000, hold), t.ref(object{"amount": 1})
+		t.capture(held.ID, body).ok()
+		t.capture(held.ID, with(body, object{"metadata": object{"a": 1}})).refused(refConflict)
+	}),
+	rule("ref_id/void-metadata", "The metadata of a void is compared.", func(t *trial) {
+		held, body := t.post(t.newCard().CardID, 1000, hold), t.ref(object{"metadata": object{"a": 1}})
+		t.void(held.ID, body).ok()
+		t.void(held.ID, with(body, object{"metadata": nil})).refused(refConflict)
+	}),
 	rule("ref_id/replay-on-deleted-card", "On a deleted card a retry is 404.", func(t *trial) {
 		c := t.newCard()
 		body := t.txn(c.CardID, 100)

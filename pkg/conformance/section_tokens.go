@@ -262,7 +262,8 @@ var tokens = []Check{
 	rule("tokens/conflict", "Another token request under the same ref_id is 409 ref_id_conflict.", func(t *trial) {
 		c, body := t.newCard(), t.tokenBody()
 		t.createToken(c.CardID, body).ok()
-		t.createToken(c.CardID, with(body, object{"expires_in": 60})).refused(refConflict)
+		items := value(t.createToken(c.CardID, with(body, object{"expires_in": 60})).refused(refConflict).Errors)
+		t.want(len(items) == 1 && items[0].Pointer == "/expires_in" && items[0].ExistingID != nil, "an item at /expires_in with existing_id", items)
 	}),
 	rule("tokens/unknown-card", "A token for a card that nobody made is 404.", func(t *trial) {
 		t.createToken(t.name(), t.tokenBody()).refused(notFound)
@@ -280,6 +281,15 @@ var tokens = []Check{
 		c := t.newCard(object{"expires_at": past, "card_token": object{}})
 		equal(t, "status", decode[client.Card](t.info(object{"token": c.CardToken.Token.Value}).ok()).Status, client.CardStatusExpired)
 	}),
+	rule("tokens/card-token-expires", "card_token may have an expires_in, and then expires by itself.", func(t *trial) {
+		c := t.newCard(object{"card_token": object{"expires_in": 3600}})
+		equal(t, "expires_in", value(c.CardToken.ExpiresIn), 3600)
+		t.want(t.show(c.CardID).Tokens[0].ExpiresAt != nil, "expires_at", "none")
+	}).isPublished(),
+	rule("tokens/listed-format", "tokens shows the format that was asked for.", func(t *trial) {
+		c := t.newCard(object{"card_token": object{"format": object{"length": 16, "numbers": true}}})
+		equal(t, "length", value(value(t.show(c.CardID).Tokens[0].Format).Length), 16)
+	}).isPublished(),
 	rule("tokens/for-an-expired-card", "Tokens can be created for an expired card.", func(t *trial) {
 		t.newToken(t.newCard(object{"expires_at": past}).CardID)
 	}),
@@ -424,6 +434,15 @@ var pins = []Check{
 	rule("pins/rotate-unknown-card", "Rotating the PIN of a card that nobody made is 404.", func(t *trial) {
 		t.rotatePIN(t.name(), object{"pin": object{}}).refused(notFound)
 	}),
+	rule("pins/rotate-on-expired", "The PIN of an expired card can be rotated.", func(t *trial) {
+		t.rotatePIN(t.newCard(object{"expires_at": past}).CardID, object{"pin": object{}}).ok()
+	}),
+	rule("pins/missing-is-not-counted", "A request without a PIN does not change the count.", func(t *trial) {
+		c, token := t.withPIN()
+		t.guess(c, 4)
+		t.info(object{"token": token})
+		t.info(object{"token": token, "pin": c.Pin.Pin.Value}).ok()
+	}),
 	refusal("pins/rotate-without-pin", "Rotating needs pin.", func(t *trial) answer {
 		return t.rotatePIN(t.newCard().CardID, object{})
 	}),
@@ -442,7 +461,7 @@ var pins = []Check{
 		_, token := t.withPIN()
 		if a := t.info(object{"token": token}); a.status != http.StatusOK {
 			a.refused(invalidPIN)
-			t.leave("this server demands PINs, as its operator may decide")
+			t.undecide("this server demands PINs, as its operator may decide")
 		}
 		t.transact(t.payment(token, 100)).ok()
 	}),

@@ -2,7 +2,6 @@ package conformance
 
 import (
 	"bytes"
-	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -342,66 +341,4 @@ func value[T any](field *T) T {
 		return nothing
 	}
 	return *field
-}
-
-// remove removes a card, where there is one; what is pending on it is voided.
-func (s *suite) remove(ctx context.Context, id string) error {
-	t := s.newTrial(ctx, Check{Name: "cleanup"})
-	defer t.cancel()
-	failure := t.attempt(func(t *trial) {
-		a := t.deleteCard(id)
-		if a.code() == client.ErrorCodeCardHasPending || a.status == http.StatusConflict {
-			t.release(id)
-			a = t.deleteCard(id)
-		}
-		t.want(a.status == http.StatusOK || a.status == http.StatusNotFound, "200 or 404", a)
-	})
-	if failure != nil {
-		return fmt.Errorf("%w: %w", errStays, failure)
-	}
-	return nil
-}
-
-// release voids every hold of a card; those that are closed refuse.
-func (t *trial) release(card string) {
-	for _, txn := range t.history(card) {
-		if txn.Type == client.TransactionTypePendingCapture {
-			t.void(txn.ID, t.ref())
-		}
-	}
-}
-
-// maxSweeps bounds the pages of cards that a run looks through in the end.
-const maxSweeps = 100
-
-// sweep removes what is left of the run: cards that a wrong server made under an id that was
-// not asked for.
-func (s *suite) sweep(ctx context.Context) {
-	if !s.AllowWrites {
-		return
-	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanupTimeout)
-	defer cancel()
-	seen := map[string]bool{}
-	for range maxSweeps {
-		t := s.newTrial(ctx, Check{Name: "cleanup"})
-		var found []string
-		failure := t.attempt(func(t *trial) {
-			for _, card := range t.list("limit=100&search=" + s.prefix).Cards {
-				if strings.HasPrefix(strings.TrimSpace(card.CardID), s.prefix) && !seen[card.CardID] && card.DeletedAt == nil {
-					found = append(found, card.CardID)
-					seen[card.CardID] = true
-				}
-			}
-		})
-		t.cancel()
-		if failure != nil {
-			s.leftovers = append(s.leftovers, cmp.Or(failure.Error(), s.prefix)+": cannot look for cards that are left")
-			return
-		}
-		if len(found) == 0 {
-			return
-		}
-		s.removeAll(ctx, found)
-	}
 }

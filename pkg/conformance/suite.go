@@ -5,8 +5,10 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -80,7 +82,7 @@ type suite struct {
 	bearers  map[credential]string
 
 	mu        sync.Mutex
-	leftovers []string
+	leftovers map[string]error
 }
 
 // Selected are the checks that a run with these options is about.
@@ -127,7 +129,11 @@ func Run(ctx context.Context, o Options) (Report, error) {
 			results[i] = s.document.verdict(check)
 		}
 	}
-	return Report{Account: s.Account, Results: results, Leftovers: s.leftovers}, nil
+	report := Report{Account: s.Account, Results: results}
+	for _, id := range slices.Sorted(maps.Keys(s.leftovers)) {
+		report.Leftovers = append(report.Leftovers, id+": "+s.leftovers[id].Error())
+	}
+	return report, nil
 }
 
 func newSuite(o Options) (*suite, error) {
@@ -153,7 +159,7 @@ func newSuite(o Options) (*suite, error) {
 		Proxy: http.ProxyFromEnvironment, MaxIdleConnsPerHost: maxConnections, TLSHandshakeTimeout: cleanupTimeout,
 	}
 	return &suite{
-		Options: o, document: document, claims: claims,
+		Options: o, document: document, claims: claims, leftovers: map[string]error{},
 		prefix: "conformance-" + strings.ToLower(rand.Text()[:10]) + "-",
 		http: &http.Client{Transport: transport, CheckRedirect: func(*http.Request, []*http.Request) error {
 			return http.ErrUseLastResponse // a redirection is an answer too, and a wrong one
@@ -173,8 +179,11 @@ func (s *suite) greet(ctx context.Context) error {
 	defer t.cancel()
 	err := t.attempt(func(t *trial) {
 		a := t.listCards("limit=1")
-		if a.status == http.StatusUnauthorized || a.status == http.StatusForbidden {
+		switch {
+		case a.status == http.StatusUnauthorized || a.status == http.StatusForbidden:
 			t.fail("an access token that may list cards", a.String())
+		case a.status == http.StatusNotFound || a.status >= http.StatusInternalServerError:
+			t.fail("a server of this API that can list cards", a.String())
 		}
 	})
 	if err != nil {

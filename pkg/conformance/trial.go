@@ -3,7 +3,6 @@ package conformance
 import (
 	"context"
 	"crypto/rand"
-	"errors"
 	"fmt"
 	"runtime"
 	"strings"
@@ -59,8 +58,8 @@ func (t *trial) fail(expected, got string) {
 	runtime.Goexit()
 }
 
-// leave ends the check without a verdict.
-func (t *trial) leave(why string) {
+// undecide ends the check without a verdict.
+func (t *trial) undecide(why string) {
 	t.undecided = why
 	runtime.Goexit()
 }
@@ -107,32 +106,13 @@ func (t *trial) claim(ending string) string {
 // name is a text that nobody else has, for a customer or a ref_id.
 func (s *suite) name() string { return s.prefix + strings.ToLower(rand.Text()[:12]) }
 
-// removeAll removes cards, and notes those that it cannot.
-func (s *suite) removeAll(ctx context.Context, ids []string) {
-	if len(ids) == 0 {
-		return
-	}
-	// Whoever interrupts wants an end, and no debris.
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanupTimeout)
-	defer cancel()
-	for _, id := range ids {
-		if err := s.remove(ctx, id); err != nil {
-			s.mu.Lock()
-			s.leftovers = append(s.leftovers, fmt.Sprintf("%s: %v", id, err))
-			s.mu.Unlock()
-		}
-	}
-}
-
 // Failure is what was not as the rule says. It holds no secrets.
 type Failure struct {
-	Expected string `json:"expected"`
-	Got      string `json:"got"`
+	Expected string
+	Got      string
 	// Exchange is the last request and what it was answered.
-	Exchange string `json:"exchange"`
+	Exchange string
 }
 
 // Error is the failure in a line.
 func (f *Failure) Error() string { return "expected " + f.Expected + "; got " + f.Got }
-
-var errStays = errors.New("it cannot be removed")

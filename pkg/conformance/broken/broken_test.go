@@ -41,18 +41,30 @@ func TestFaultsFitTheSource(t *testing.T) {
 }
 
 // One fault of each kind: in the ledger, in the repository, at the edge. `make conformance`
-// tries all.
+// tries all. What a server does not let go of is reported, whatever it says about it.
 func TestWrongServersAreNoticed(t *testing.T) {
 	t.Parallel()
+	program, err := build(t.Context(), t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
 	var printed bytes.Buffer
 	only := regexp.MustCompile("^(drawdown-taken-twice|cursor-on-the-last-page|no-replay-header)$")
-	if err := run(t.Context(), &printed, only, 1); err != nil {
+	if err := judge(t.Context(), &printed, program, choose(only), 1); err != nil {
 		t.Fatalf("%v\n%s", err, &printed)
 	}
 	for _, want := range []string{"money/drawdown", "lists/last-full-page", "ref_id/replay", "3 of 3 wrong servers were noticed"} {
 		if !strings.Contains(printed.String(), want) {
 			t.Errorf("the table does not say %q:\n%s", want, &printed)
 		}
+	}
+
+	report, err := try(t.Context(), program, "deleted-cards-stay", regexp.MustCompile("^money/(opening|fund)$"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(failures(report)) > 0 || len(report.Leftovers) != 2 {
+		t.Errorf("failed: %v, left behind: %v", failures(report), report.Leftovers)
 	}
 }
 

@@ -306,6 +306,16 @@ var faults = []fault{
 		`	if card.OpenHolds > 0 && !faulty("deleted-with-pending") {`,
 	},
 	{
+		"deleted-cards-stay", "a deleted card is gone", post,
+		`	at := b.now
+	card.DeletedAt`,
+		`	if faulty("deleted-cards-stay") {
+		return Result{Cards: []Card{card}}, nil
+	}
+	at := b.now
+	card.DeletedAt`,
+	},
+	{
 		"lists-show-deleted", "deleted cards are listed on request only", list,
 		`	if !f.IncludeDeleted {`,
 		`	if !f.IncludeDeleted && !faulty("lists-show-deleted") {`,

@@ -49,8 +49,7 @@ var (
 	errControl   = errors.New("the suite finds faults in a server that has none")
 )
 
-// run builds the server, tries the chosen faults and prints the table. The error says whether
-// each was noticed.
+// run builds the server and tries the chosen faults.
 func run(ctx context.Context, out io.Writer, only *regexp.Regexp, jobs int) (err error) {
 	dir, err := os.MkdirTemp("", "kort-broken-")
 	if err != nil {
@@ -61,15 +60,19 @@ func run(ctx context.Context, out io.Writer, only *regexp.Regexp, jobs int) (err
 	if err != nil {
 		return err
 	}
+	return judge(ctx, out, program, choose(only), jobs)
+}
+
+// judge tries faults and prints the table. The error says whether each was noticed.
+func judge(ctx context.Context, out io.Writer, program string, attempts []*attempt, jobs int) error {
 	// Without a fault there must be nothing to notice, or the rest would say nothing.
-	control, err := try(ctx, program, "")
+	control, err := try(ctx, program, "", nil)
 	if err != nil {
 		return err
 	}
 	if failed := failures(control); len(failed) > 0 {
 		return fmt.Errorf("%w: %s", errControl, strings.Join(failed, ", "))
 	}
-	attempts := choose(only)
 	if err := tryAll(ctx, program, attempts, jobs); err != nil {
 		return err
 	}
@@ -100,7 +103,7 @@ func tryAll(ctx context.Context, program string, attempts []*attempt, jobs int) 
 	for _, a := range attempts {
 		slots <- struct{}{}
 		group.Go(func() {
-			report, err := try(ctx, program, a.name)
+			report, err := try(ctx, program, a.name, nil)
 			a.noticedBy, a.err = failures(report), err
 			<-slots
 		})

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"time"
 
 	"github.com/kortwallet/kort/pkg/auth"
@@ -33,8 +34,8 @@ const (
 	serverGrace = 10 * time.Second
 )
 
-// try runs the suite against a server with one fault, or with none.
-func try(ctx context.Context, program, name string) (report conformance.Report, err error) {
+// try runs the suite, or some of it, against a server with one fault, or with none.
+func try(ctx context.Context, program, name string, only *regexp.Regexp) (report conformance.Report, err error) {
 	dir, err := os.MkdirTemp("", "kort-broken-")
 	if err != nil {
 		return conformance.Report{}, err
@@ -66,6 +67,7 @@ func try(ctx context.Context, program, name string) (report conformance.Report, 
 	if err != nil {
 		return conformance.Report{}, err
 	}
+	options.Only = only
 	report, err = conformance.Run(ctx, options)
 	if err != nil {
 		return report, fmt.Errorf("%s: %w", name, err)
