@@ -24,10 +24,11 @@ func points(name, sentence, pointer string, more object) Check {
 // errorBodies is about what a refusal says.
 var errorBodies = []Check{
 	rule("errors/body", "A refusal is {error: {code, message}} as application/json, for every kind of it.", func(t *trial) {
-		for _, a := range []answer{
-			t.getCard(t.name()), t.listCards("limit=0"), t.bearing("").listCards("limit=1"),
-			t.raw("", http.MethodPut, t.path("/cards"), nil), t.raw("", http.MethodGet, base+"/nowhere", nil),
+		for want, a := range map[refusalOf]answer{
+			notFound: t.getCard(t.name()), invalid: t.listCards("limit=0"), unauthorized: t.bearing("").listCards("limit=1"),
+			wrongMethod: t.raw("", http.MethodPut, t.path("/cards"), nil),
 		} {
+			a.refused(want)
 			t.want(strings.HasPrefix(a.header.Get("Content-Type"), jsonType), jsonType, a.header.Get("Content-Type"))
 			body, _ := a.fields()["error"].(object)
 			t.want(body["code"] != nil && body["message"] != nil, "code and message", a)
