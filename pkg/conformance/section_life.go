@@ -82,6 +82,13 @@ var deletion = []Check{
 		t.stands(c.CardID, figures{funds: 5})
 		equal(t, "transactions", len(t.history(c.CardID)), 1)
 	}),
+	rule("deletion/both-are-listed", "With include_deleted=true a deleted card and the new one under its card_id are both listed.", func(t *trial) {
+		c := t.newCard()
+		t.deleteCard(c.CardID).ok()
+		t.newCard(object{"card_id": c.CardID})
+		t.found("search="+c.CardID+"&include_deleted=true", c.CardID, c.CardID)
+		t.found("search="+c.CardID, c.CardID)
+	}),
 	rule("deletion/token-stays-taken", "The token of a deleted card does not open the new one under its card_id.", func(t *trial) {
 		c := t.newCard(object{"card_token": object{}})
 		t.deleteCard(c.CardID).ok()

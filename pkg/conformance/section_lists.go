@@ -222,6 +222,16 @@ var lists = []Check{
 		rest := decode[[]client.CustomerCard](t.customerCards(customer, "limit=2&starting_after="+page[1].ID.String()).ok())
 		t.want(len(rest) == 1 && rest[0].CardID == cards[0].CardID, "the oldest card", rest)
 	}).isPublished(),
+	rule("lists/customer-limits", "The list of a customer's cards has the same limits, and refuses the same cursors.", func(t *trial) {
+		for _, query := range []string{"limit=0", "limit=101", "limit=x", "starting_after=" + nobody, "starting_after=none", "starting_after="} {
+			t.customerCards(t.name(), query).refused(invalid)
+		}
+	}).readOnly(),
+	rule("lists/customer-cursor-of-another", "The card of another customer is no cursor of a customer's list.", func(t *trial) {
+		_, foreign := t.family(1)
+		customer, _ := t.family(1)
+		t.customerCards(customer, "starting_after="+foreign[0].ID.String()).refused(invalid)
+	}),
 	rule("lists/customer-with-expired", "A customer's list has the expired cards, and not the deleted ones.", func(t *trial) {
 		customer, cards := t.family(2, object{"expires_at": past})
 		t.deleteCard(cards[0].CardID).ok()

@@ -182,6 +182,14 @@ var transactions = []Check{
 		}
 		t.want(slices.Equal(got, want), "transactions in the order of their requests", got)
 	}),
+	rule("transactions/in-one-piece", "The transactions of a card come in one piece, however many there are.", func(t *trial) {
+		const many = 120 // more than any page of a list has
+		c := t.newCard(object{"amount": 0})
+		for range many {
+			t.post(c.CardID, 1, fund)
+		}
+		equal(t, "transactions", len(t.history(c.CardID)), many)
+	}),
 	rule("transactions/time-never-runs-back", "created_at never runs backwards within a card.", func(t *trial) {
 		c := t.newCard()
 		for range 5 {
