@@ -54,6 +54,10 @@ race: ## Run the packages with concurrency under the race detector (needs a C co
 mutation: ## Change the core in small ways and count what the tests notice (hours).
 	@$(WITH_POSTGRES) go run ./pkg/house/mutate --short --accepted pkg/house/mutate/survivors.txt ./pkg/ledger ./pkg/posting ./pkg/auth ./pkg/cardcode
 
+.PHONY: conformance
+conformance: ## Check the server on both engines against the contract, and that wrong servers are noticed.
+	@.ci/conformance $(WITH_POSTGRES)
+
 .PHONY: fuzz
 fuzz: ## Fuzz every target for FUZZTIME (30s) each.
 	@.ci/fuzz $(FUZZTIME)

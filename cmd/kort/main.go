@@ -26,6 +26,7 @@ import (
 
 	"github.com/kortwallet/kort/pkg/auth"
 	"github.com/kortwallet/kort/pkg/config"
+	"github.com/kortwallet/kort/pkg/conformance"
 	"github.com/kortwallet/kort/pkg/posting"
 )
 
@@ -49,6 +50,8 @@ type commands struct {
 	Proof   proofCmd   `cmd:"" help:"Attack servers of this program and check that nothing is lost."`
 	Keys    keysCmd    `cmd:"" help:"Look after the keys under which tokens and PINs are stored."`
 	Version versionCmd `cmd:"" help:"Print the version."`
+
+	Conformance conformanceCmd `cmd:"" help:"Check whether a server, this one or another, keeps the contract of the API."`
 
 	DataKey     keysCmd        `cmd:"" hidden:"" help:"The older name of keys."`
 	ConfigTable configTableCmd `cmd:"" hidden:"" help:"Print the table of all settings in Markdown."`
@@ -95,6 +98,9 @@ func run(ctx context.Context, term *terminal, args []string) int {
 			err = errInterrupted
 		}
 		term.fail(err)
+		if errors.Is(err, conformance.ErrCannotRun) {
+			return exitUsage
+		}
 		return exitFailure
 	}
 	return exitOK

@@ -46,7 +46,13 @@ type outcome struct {
 // kort runs a command to its end, within this process.
 func kort(t *testing.T, args ...string) outcome {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	return kortWithin(t, patience, args...)
+}
+
+// kortWithin runs a command that may take a time of its own.
+func kortWithin(t *testing.T, limit time.Duration, args ...string) outcome {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), limit)
 	defer cancel()
 	var stdout, stderr bytes.Buffer
 	code := run(ctx, &terminal{stdout: &stdout, stderr: &stderr}, args)

@@ -81,6 +81,10 @@ var table = map[string]rule{
 		ours:    []string{"openapi", "pkg/auth", "pkg/cardcode", "pkg/config", "pkg/pgtest", "pkg/repository", "pkg/tamper"},
 		foreign: []string{pgx, sqlite, kinOpenAPI, "github.com/anishathalye/porcupine"}, // it locks the file of a server
 	},
+	// It shares nothing with a server but the contract and what was generated from it.
+	"pkg/conformance": {ours: []string{"gen/client", "openapi"}, foreign: []string{kinOpenAPI}},
+	// It starts servers that were built to break a rule.
+	"pkg/conformance/broken": {ours: []string{"pkg/conformance", "pkg/auth"}},
 	// A proof command tampers with a database of its own, past the store.
 	"pkg/tamper":   {ours: []string{"pkg/audit", "pkg/ledger", "pkg/repository"}, foreign: []string{uuidModule}},
 	"pkg/keywatch": {ours: []string{"pkg/ledger", "pkg/repository", "pkg/cardcode"}},
@@ -97,7 +101,7 @@ var table = map[string]rule{
 }
 
 // forTests are the packages that serve tests and benchmarks only.
-var forTests = []string{"pkg/bench", "pkg/proof", "pkg/pgtest", "pkg/ledgertest", "pkg/repository/repotest", "pkg/house"}
+var forTests = []string{"pkg/bench", "pkg/proof", "pkg/pgtest", "pkg/ledgertest", "pkg/repository/repotest", "pkg/house", "pkg/conformance/broken"}
 
 func TestImports(t *testing.T) {
 	t.Parallel()
