@@ -13,6 +13,7 @@ import (
 // mutant is one small change of a file: the bytes from start to end become text.
 type mutant struct {
 	file       string
+	function   string // that it is in; empty outside of functions
 	line       int
 	start, end int
 	was, text  string
@@ -26,12 +27,15 @@ func (m mutant) change() string {
 	return strings.Join(strings.Fields(m.was+" -> "+m.text), " ")
 }
 
-// key names a mutant by its line's text, so that it stays the same when lines above
-// it come and go.
+// key names a mutant by its function and its line's text, so that it stays the same
+// when lines above it come and go.
 func (m mutant) key() string {
 	from := bytes.LastIndexByte(m.source[:m.start], '\n') + 1
 	line, _, _ := bytes.Cut(m.source[from:], []byte{'\n'})
 	name := filepath.Join(filepath.Base(filepath.Dir(m.file)), filepath.Base(m.file))
+	if m.function != "" {
+		name += " " + m.function
+	}
 	return fmt.Sprintf("%s: %s: %s", name, strings.Join(strings.Fields(string(line)), " "), m.change())
 }
 
@@ -54,21 +58,28 @@ func mutants(name string, source []byte) ([]mutant, error) {
 		return nil, err
 	}
 	f := finder{name: name, source: source, files: files}
-	ast.Inspect(parsed, f.visit)
+	for _, declaration := range parsed.Decls {
+		f.function = ""
+		if function, is := declaration.(*ast.FuncDecl); is {
+			f.function = function.Name.Name
+		}
+		ast.Inspect(declaration, f.visit)
+	}
 	return f.found, nil
 }
 
 type finder struct {
-	name   string
-	source []byte
-	files  *token.FileSet
-	found  []mutant
+	name     string
+	source   []byte
+	files    *token.FileSet
+	function string
+	found    []mutant
 }
 
 func (f *finder) add(from, to token.Pos, text string) {
 	start, end := f.files.Position(from), f.files.Position(to).Offset
 	f.found = append(f.found, mutant{
-		file: f.name, line: start.Line, start: start.Offset, end: end,
+		file: f.name, function: f.function, line: start.Line, start: start.Offset, end: end,
 		was: string(f.source[start.Offset:end]), text: text, source: f.source,
 	})
 }

@@ -44,7 +44,7 @@ func TestTry(t *testing.T) {
 	}
 	for name, text := range map[string]string{
 		"go.mod": "module m\n\ngo 1.24\n", "m.go": checked, "m_test.go": test,
-		"reasons": "# why\n\nm/m.go: func Untested(a, b int) bool { return a == b }: == -> != # nobody asks # twice\n",
+		"reasons": "# why\n\nm/m.go Untested: func Untested(a, b int) bool { return a == b }: == -> != # nobody asks # twice\n",
 	} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
 			t.Fatal(err)

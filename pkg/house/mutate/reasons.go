@@ -9,7 +9,7 @@ import (
 // reasons says why a mutant may survive, by [mutant.key].
 type reasons map[string]string
 
-// readReasons reads lines of `file: source line: was -> text # reason`. Empty lines
+// readReasons reads lines of `file function: source line: was -> text # reason`. Empty lines
 // and lines that begin with # are left out; without a name there are no reasons.
 func readReasons(name string) (reasons, error) {
 	known := reasons{}
