@@ -34,11 +34,17 @@ type instance struct {
 // serveHere starts a server within this process.
 func serveHere(t *testing.T, args ...string) *instance {
 	t.Helper()
+	return runHere(t, serveArgs(args)...)
+}
+
+// runHere runs a command that listens, within this process.
+func runHere(t *testing.T, args ...string) *instance {
+	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	i := &instance{t: t, stdout: &transcript{}, stderr: &transcript{}, stop: cancel, done: make(chan struct{})}
 	go func() {
 		defer close(i.done)
-		i.code = run(ctx, &terminal{stdout: i.stdout, stderr: i.stderr}, serveArgs(args))
+		i.code = run(ctx, &terminal{stdout: i.stdout, stderr: i.stderr}, args)
 	}()
 	i.awaitListening()
 	return i

@@ -40,6 +40,7 @@ const (
 // commands are the subcommands, in the order of the help. To add one, add a line.
 type commands struct {
 	Serve   serveCmd   `cmd:"" help:"Serve the API."`
+	Sandbox sandboxCmd `cmd:"" help:"Serve the API for tests, with clocks that can be set."`
 	Token   tokenCmd   `cmd:"" help:"Print a token for a server started with serve --dev."`
 	Migrate migrateCmd `cmd:"" help:"Look after the schema of the database."`
 	Verify  verifyCmd  `cmd:"" help:"Check every balance against the history of its card."`

@@ -33,15 +33,20 @@ func (c *serveCmd) Run(ctx context.Context, term *terminal) error {
 			return stopped(ctx, s, err)
 		}
 	}
+	return s.run(ctx)
+}
+
+// run serves until the context ends, and stops in order.
+func (s *server) run(ctx context.Context) error {
 	select {
 	case <-ctx.Done():
-		log.Info("stopping", "cause", "signal")
+		s.log.Info("stopping", "cause", "signal")
 	case err := <-s.failed:
 		return stopped(ctx, s, fmt.Errorf("serve: %w", err))
 	}
 	if err := stopped(ctx, s, nil); err != nil {
 		return err
 	}
-	log.Info("stopped")
+	s.log.Info("stopped")
 	return nil
 }

@@ -44,6 +44,13 @@ type server struct {
 	// poster. A benchmark measures parts of a server by it; nil in any real server.
 	submitter func(*server) submitFunc
 
+	// clock tells the moment at which an account's requests are judged.
+	clock func(account string) ledger.Micros
+	// around puts a sandbox's control API before the API; nil in any other server.
+	around func(http.Handler) http.Handler
+	// ephemeral tells that nobody needs the embedded database after a crash.
+	ephemeral bool
+
 	// failed receives the error that ended serving before stop did.
 	failed chan error
 	// undo holds how to close what is open, in the order in which it was opened.
@@ -55,7 +62,7 @@ type submitFunc = func(ctx context.Context, account string, op ledger.Operation)
 
 // newServer prepares a server. Nothing is open yet.
 func newServer(settings config.Serve, log *slog.Logger) *server {
-	return &server{settings: settings, log: log, failed: make(chan error, 1)}
+	return &server{settings: settings, log: log, clock: clock, failed: make(chan error, 1)}
 }
 
 // gcPercent lets the heap, of which little is in use, grow to three times that before
@@ -197,6 +204,7 @@ func (s *server) openStore(ctx context.Context) error {
 	store, err := repository.Open(ctx, repository.Options{
 		PostgresURL: s.settings.DatabaseURL.Reveal(),
 		SQLitePath:  s.settings.SQLiteFile(),
+		Ephemeral:   s.ephemeral,
 		ReadConns:   s.settings.ReadConns,
 		WriteConns:  s.settings.WriteConns,
 	})
@@ -244,7 +252,7 @@ func (s *server) watchDataKeys(ctx context.Context) (err error) {
 
 func (s *server) openPoster(context.Context) error {
 	s.poster = posting.New(s.store, posting.Options{
-		Clock: clock, Log: s.log,
+		Clock: s.clock, Log: s.log,
 		MaxBatch: s.settings.MaxBatch, MaxQueue: s.settings.MaxQueue, Committers: s.settings.Committers,
 	})
 	s.onStop(s.poster.Close)
@@ -273,15 +281,19 @@ func (s *server) serve(context.Context) error {
 	}
 	edge, err := httpapi.New(httpapi.Config{
 		Store: s.store, Submit: submit, Overloaded: s.poster.Overloaded, Verifier: verifier, Keys: s.keys, DataKeys: s.dataKeys, KeysComplete: s.keyWatch.Complete,
-		Clock:      clock,
+		Clock:      s.clock,
 		RequirePIN: s.settings.RequirePIN, RatePerSecond: s.settings.RatePerSecond, RateBurst: s.settings.RateBurst,
 		ValidateResponses: s.settings.ValidateResponses, Log: s.log,
 	})
 	if err != nil {
 		return err
 	}
+	var handler http.Handler = edge
+	if s.around != nil {
+		handler = s.around(edge)
+	}
 	web := &http.Server{
-		Handler:           edge,
+		Handler:           handler,
 		ReadHeaderTimeout: s.settings.ReadHeaderTimeout,
 		ReadTimeout:       s.settings.ReadTimeout,
 		WriteTimeout:      s.settings.WriteTimeout,
@@ -317,5 +329,5 @@ func (s *server) drain(ctx context.Context, edge *httpapi.Server, web *http.Serv
 	return nil
 }
 
-// clock is the time of every account.
+// clock is the time of every account, except in a sandbox.
 func clock(string) ledger.Micros { return ledger.MicrosOf(time.Now()) }

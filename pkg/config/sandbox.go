@@ -1,0 +1,41 @@
+package config
+
+import (
+	"net"
+	"strings"
+	"time"
+)
+
+// Sandbox holds the settings of sandbox. They have no environment variables: one that was set for a server must not
+// reach a sandbox.
+type Sandbox struct {
+	Addr  string   `name:"addr" default:"localhost:8080" placeholder:"HOST:PORT" help:"Address to listen on; port 0 takes any free one. Whoever reaches it may steer the sandbox, so without a host it is reached from this machine only; 0.0.0.0 is for a container."`
+	Hosts []string `name:"host" placeholder:"NAME" help:"Host name that requests to the control API may use besides localhost and IP addresses, such as the name of the service in a compose file; may be repeated."`
+	Log
+}
+
+// Validate says all that is wrong.
+func (s Sandbox) Validate() error {
+	var p Problems
+	if _, port, err := net.SplitHostPort(s.Addr); err != nil || !isPort(port) {
+		p = append(p, Problem{Setting: "--addr", Reason: "must be a host and a port, such as localhost:8080 or :0"})
+	}
+	return p.err()
+}
+
+// Serve are the settings of the server in a sandbox whose files are in a directory.
+func (s Sandbox) Serve(directory string) Serve {
+	addr := s.Addr
+	if strings.HasPrefix(addr, ":") {
+		addr = "localhost" + addr
+	}
+	return Serve{
+		Dev:      true,
+		Database: Database{Directory: Directory{DataDir: directory}},
+		Listen: Listen{
+			Addr: addr, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 30 * time.Second, WriteTimeout: time.Minute,
+			IdleTimeout: 2 * time.Minute, ShutdownTimeout: 5 * time.Second,
+		},
+		Log: s.Log,
+	}
+}
