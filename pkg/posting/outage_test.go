@@ -301,7 +301,8 @@ func TestDatabaseIsAway(t *testing.T) {
 	repotest.Migrated(t, o)
 	p := newProxy(t, o.PostgresURL)
 	d := repotest.Database{Store: repotest.Open(t, repository.Options{PostgresURL: p.url}), Options: o}
-	b := newBench(t, d, Options{})
+	var log logged
+	b := newBench(t, d, Options{Log: log.logger()})
 	b.must(t, creation(t, "card", 100))
 	p.refuse.Store(true)
 	p.cut()
@@ -313,6 +314,7 @@ func TestDatabaseIsAway(t *testing.T) {
 	if took := time.Since(begin); took > 20*time.Second {
 		t.Errorf("the refusal took %s", took)
 	}
+	log.expect(t, `msg="the database is unavailable"`)
 	if _, err := b.store.Card(t.Context(), repotest.Account, "card"); !errors.Is(err, repository.ErrUnavailable) {
 		t.Errorf("a read while it is away: %v, want ErrUnavailable", err)
 	}

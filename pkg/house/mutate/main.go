@@ -38,15 +38,15 @@ func main() {
 	flag.Float64Var(&o.least, "least", 90, "percentage to kill in each package")
 	flag.Parse()
 	o.only = regexp.MustCompile(*only)
-	if err := o.run(*accepted, flag.Args()); err != nil {
+	if err := o.tryAll(*accepted, flag.Args()); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
 }
 
-// run tries each package, and fails when one of them was noticed too little or when
+// tryAll tries each package, and fails when one of them was noticed too little or when
 // a survivor has no reason.
-func (o options) run(accepted string, dirs []string) (err error) {
+func (o options) tryAll(accepted string, dirs []string) (err error) {
 	if o.accepted, err = readReasons(accepted); err != nil {
 		return err
 	}

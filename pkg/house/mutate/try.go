@@ -47,29 +47,33 @@ func (t *tally) String() string {
 type pkg struct {
 	options
 	dir string
-	// stages are the environments its tests run in, the quicker ones first.
-	stages [][]string
+	// stages are the ways to run its tests, the quicker ones first.
+	stages []stage
 }
+
+// stage is an environment, and the time after which a mutant's tests are ended in it.
+type stage struct {
+	env   []string
+	limit time.Duration
+}
+
+// longestTrial bounds the tests without a mutant.
+const longestTrial = 10 * time.Minute
 
 // try runs the mutants of one package.
 func (o options) try(dir string) (*tally, error) {
-	p := &pkg{options: o, dir: dir, stages: [][]string{nil}}
+	p := &pkg{options: o, dir: dir, stages: []stage{{}}}
 	onPostgres, err := p.usesPostgres()
 	if err != nil {
 		return nil, err
 	}
 	if onPostgres {
-		p.stages = [][]string{{pgtest.EnvPolicy + "=off", pgtest.EnvURL + "="}, nil}
+		p.stages = []stage{{env: []string{pgtest.EnvPolicy + "=off", pgtest.EnvURL + "="}}, {}}
 	}
-	start := time.Now()
-	if p.limit == 0 {
-		p.limit = 5 * time.Minute
-	}
-	if result, output := p.test(""); result != survived {
-		return nil, fmt.Errorf("%s: the tests fail without a mutant: %s", dir, output)
-	}
-	if o.limit == 0 {
-		p.limit = 10*time.Second + 10*time.Since(start)
+	for i := range p.stages {
+		if err := p.setLimit(&p.stages[i]); err != nil {
+			return nil, err
+		}
 	}
 	found, err := p.mutants()
 	if err != nil {
@@ -82,6 +86,18 @@ func (o options) try(dir string) (*tally, error) {
 		group.Go(func() error { return p.judge(m, t) })
 	}
 	return t, group.Wait()
+}
+
+// setLimit runs the tests without a mutant, and lets them take much longer with one.
+func (p *pkg) setLimit(s *stage) error {
+	start := time.Now()
+	if result, output := p.run(stage{s.env, longestTrial}, ""); result != survived {
+		return fmt.Errorf("%s: the tests fail without a mutant: %s", p.dir, output)
+	}
+	if s.limit = p.limit; s.limit == 0 {
+		s.limit = 10*time.Second + 10*time.Since(start)
+	}
+	return nil
 }
 
 // usesPostgres tells whether a second run of the package's tests makes a difference.
@@ -139,7 +155,7 @@ func (p *pkg) judge(m mutant, t *tally) error {
 	if err != nil {
 		return err
 	}
-	result, _ := p.test(overlay)
+	result := p.test(overlay)
 	if err := os.RemoveAll(filepath.Dir(overlay)); err != nil {
 		return err
 	}
@@ -179,22 +195,27 @@ func (m mutant) overlay() (string, error) {
 	return overlay, os.WriteFile(overlay, list, 0o600)
 }
 
-// test says what the tests make of a mutant, and what they printed. A later stage
-// sees only what survived the ones before it.
-func (p *pkg) test(overlay string) (result, output string) {
-	args := []string{"test", "-failfast", "-count=1", "-vet=off", "-timeout", p.limit.String(), "-overlay", overlay}
+// test says what the tests make of a mutant. A later stage sees only what survived the
+// ones before it.
+func (p *pkg) test(overlay string) string {
+	for _, s := range p.stages {
+		if result, _ := p.run(s, overlay); result != survived {
+			return result
+		}
+	}
+	return survived
+}
+
+// run runs the tests once, and returns what they printed.
+func (p *pkg) run(s stage, overlay string) (result, output string) {
+	args := []string{"test", "-failfast", "-count=1", "-vet=off", "-timeout", s.limit.String(), "-overlay", overlay}
 	if p.short {
 		args = append(args, "-short")
 	}
-	for _, stage := range p.stages {
-		cmd := exec.CommandContext(context.Background(), "go", append(args, p.dir)...) //nolint:gosec // a package of this tree
-		cmd.Env = append(os.Environ(), stage...)
-		printed, err := cmd.CombinedOutput()
-		if result = verdict(string(printed), err); result != survived {
-			return result, string(printed)
-		}
-	}
-	return survived, ""
+	cmd := exec.CommandContext(context.Background(), "go", append(args, p.dir)...) //nolint:gosec // a package of this tree
+	cmd.Env = append(os.Environ(), s.env...)
+	printed, err := cmd.CombinedOutput()
+	return verdict(string(printed), err), string(printed)
 }
 
 func verdict(output string, err error) string {
