@@ -70,7 +70,7 @@ func (p *Poster) commit(batch []group) {
 func (p *Poster) commitWithRetries(batch *[]group) error {
 	conflicts, outages, start := 0, 0, time.Now()
 	for {
-		err := p.attempt(*batch)
+		err := p.try(*batch)
 		var panicked *panicError
 		switch {
 		case err == nil:

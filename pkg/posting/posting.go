@@ -59,6 +59,9 @@ type Options struct {
 type Poster struct {
 	store *repository.Store
 	o     Options
+	// try is attempt, but for tests of what follows on failures that no database can be
+	// brought to.
+	try func([]group) error
 
 	mu      sync.Mutex
 	wake    *sync.Cond
@@ -99,7 +102,7 @@ func New(store *repository.Store, o Options) *Poster {
 		o.Committers = 1
 	}
 	p := &Poster{store: store, o: o, queues: map[string]*queue{}}
-	p.wake = sync.NewCond(&p.mu)
+	p.wake, p.try = sync.NewCond(&p.mu), p.attempt
 	for range o.Committers {
 		p.workers.Go(p.run)
 	}
