@@ -244,7 +244,7 @@ func TestCloseIdle(t *testing.T) {
 }
 
 // Without a clock of its own a poster goes by the real one.
-func TestDefaultClock(t *testing.T) {
+func TestDefaultClockAndLog(t *testing.T) {
 	t.Parallel()
 	p := New(unwatched(t, repotest.SQLite(t)), Options{})
 	begin := ledger.MicrosOf(time.Now())
@@ -254,6 +254,10 @@ func TestDefaultClock(t *testing.T) {
 	}
 	if at := result.Cards[0].CreatedAt; at < begin || at > ledger.MicrosOf(time.Now()) {
 		t.Errorf("created at %s", at.Time())
+	}
+	// There is a log too, for the cause of this.
+	if _, err := p.Submit(t.Context(), repotest.Account, &ledger.RotatePIN{CardID: "card", ID: repotest.ID(t)}); !errors.Is(err, ErrInternal) {
+		t.Errorf("an operation that panics: %v, want ErrInternal", err)
 	}
 	if err := p.Close(t.Context()); err != nil {
 		t.Error(err)
