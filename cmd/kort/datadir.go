@@ -28,6 +28,10 @@ func (d dataDir) signingKeyFile() string { return filepath.Join(string(d), "sign
 func (d dataDir) dataKeyFile() string    { return filepath.Join(string(d), "data-key") }
 func (d dataDir) identityFile() string   { return filepath.Join(string(d), "server.json") }
 
+// Two more files are those of a sandbox.
+func (d dataDir) accountFile() string  { return filepath.Join(string(d), "sandbox-account") }
+func (d dataDir) snapshotFile() string { return filepath.Join(string(d), "sandbox-snapshots.db") }
+
 // create makes the directory where there is none.
 func (d dataDir) create() error {
 	if err := os.MkdirAll(string(d), directoryMode); err != nil {

@@ -3,13 +3,21 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
+	"io/fs"
 	"log/slog"
+	"net/http"
 	"os"
+	"strings"
 	"time"
 
+	api "github.com/kortwallet/kort/gen/sandbox"
 	"github.com/kortwallet/kort/pkg/auth"
 	"github.com/kortwallet/kort/pkg/config"
+	"github.com/kortwallet/kort/pkg/httpapi"
+	"github.com/kortwallet/kort/pkg/repository"
 	"github.com/kortwallet/kort/pkg/sandbox"
 )
 
@@ -20,9 +28,9 @@ type sandboxCmd struct {
 
 // Help is the long help.
 func (sandboxCmd) Help() string {
-	return `Serves the API for tests, on a temporary database that is removed at the end. When it is ready it prints one line of JSON on stdout: the url, a fresh test account, and a token for it with all rights.
+	return `Serves the API for tests, on a temporary database that is removed at the end, or on a kept one. When it is ready it prints one line of JSON on stdout: the url, a test account, and a token for it with all rights.
 
-Under ` + sandbox.BasePath + ` it has a control API for more accounts and for the clock of each; see openapi/sandbox.yaml.`
+Under ` + sandbox.BasePath + ` it has a control API: more accounts, and for each of them the clock, contents from a seed, snapshots, faults and a log of its requests; see openapi/sandbox.yaml.`
 }
 
 // ready is the line that says that a sandbox can be used.
@@ -34,39 +42,153 @@ type ready struct {
 
 // Run serves until the context ends.
 func (c *sandboxCmd) Run(ctx context.Context, term *terminal) error {
-	s, control, err := startSandbox(ctx, c.Sandbox, newLog(c.Log, term))
+	s, err := c.start(ctx, newLog(c.Log, term))
 	if err != nil {
 		return err
 	}
-	account, token, err := control.NewAccount()
+	line, err := s.begin(ctx, c.Sandbox)
 	if err == nil {
-		err = json.NewEncoder(term.stdout).Encode(ready{s.identity.PublicURL, account, token})
+		err = json.NewEncoder(term.stdout).Encode(line)
 	}
 	if err != nil {
-		return stopped(ctx, s, fmt.Errorf("say that the sandbox is ready: %w", err))
+		return stopped(ctx, s.server, err)
 	}
 	return s.run(ctx)
 }
 
-// startSandbox starts a server on a temporary directory, with the control API before it.
-func startSandbox(ctx context.Context, settings config.Sandbox, log *slog.Logger) (*server, *sandbox.Control, error) {
-	directory, err := os.MkdirTemp("", "kort-sandbox-")
-	if err != nil {
-		return nil, nil, fmt.Errorf("make a temporary directory: %w", err)
+// sandboxServer is a server with a control API before it.
+type sandboxServer struct {
+	*server
+	control *sandbox.Control
+	testbed *repository.Testbed
+}
+
+// start starts a server on a directory, which is removed at the end unless it is to be kept.
+func (c *sandboxCmd) start(ctx context.Context, log *slog.Logger) (*sandboxServer, error) {
+	directory := c.DataDir
+	if directory == "" {
+		var err error
+		if directory, err = os.MkdirTemp("", "kort-sandbox-"); err != nil {
+			return nil, fmt.Errorf("make a temporary directory: %w", err)
+		}
+	}
+	s := &sandboxServer{server: newServer(c.Serve(directory), log)}
+	if c.DataDir == "" {
+		s.onStop(func(context.Context) error { return os.RemoveAll(directory) })
+		s.ephemeral = true
 	}
 	clocks := sandbox.NewClocks(time.Now)
-	s := newServer(settings.Serve(directory), log)
-	s.onStop(func(context.Context) error { return os.RemoveAll(directory) })
-	//nolint:contextcheck // it prepares checks of requests, which have contexts of their own
-	control, err := sandbox.New(sandbox.Config{Mint: s.mintForTests, Clocks: clocks, Hosts: settings.Hosts, Log: log})
+	s.clock = clocks.Now
+	s.around = func(ctx context.Context, edge *httpapi.Server) (http.Handler, error) {
+		if err := s.openTestbed(ctx); err != nil {
+			return nil, err
+		}
+		var err error
+		//nolint:contextcheck // it prepares checks of requests, which have contexts of their own
+		s.control, err = sandbox.New(sandbox.Config{
+			API: edge, Submit: s.poster.Submit, DataKeys: s.dataKeys, Testbed: s.testbed,
+			Mint: s.mintForTests, Clocks: clocks, Hosts: c.Hosts, Log: log,
+		})
+		return s.control, err
+	}
+	return s, s.server.start(ctx)
+}
+
+func (s *sandboxServer) openTestbed(ctx context.Context) (err error) {
+	aside := ""
+	if !s.ephemeral {
+		aside = dataDir(s.settings.DataDir).snapshotFile()
+	}
+	if s.testbed, err = repository.OpenTestbed(ctx, s.settings.SQLiteFile(), aside); err != nil {
+		return fmt.Errorf("open the snapshots: %w", err)
+	}
+	s.onStop(func(context.Context) error { return s.testbed.Close() })
+	return nil
+}
+
+// begin has the account that is printed, with what a seed puts there.
+func (s *sandboxServer) begin(ctx context.Context, settings config.Sandbox) (ready, error) {
+	line := ready{URL: s.identity.PublicURL}
+	seed, err := s.readSeed(settings.Seed)
 	if err != nil {
-		return nil, nil, stopped(ctx, s, err)
+		return line, err
 	}
-	s.clock, s.around, s.ephemeral = clocks.Now, control.Around, true
-	if err := s.start(ctx); err != nil {
-		return nil, nil, err
+	kept, err := s.keptAccount()
+	if err != nil {
+		return line, err
 	}
-	return s, control, nil
+	switch {
+	case seed != nil && seed.Account != nil:
+		line.Account = *seed.Account
+	case kept != "":
+		line.Account = kept
+	}
+	if line.Account == "" {
+		line.Account, line.Token, err = s.control.NewAccount(ctx)
+	} else {
+		line.Token, err = s.control.Adopt(line.Account)
+	}
+	if err != nil {
+		return line, err
+	}
+	return line, errors.Join(s.sow(ctx, line.Account, seed), s.keepAccount(line.Account))
+}
+
+// readSeed reads the file that was named, if one was.
+func (s *sandboxServer) readSeed(name string) (*api.Seed, error) {
+	var file []byte
+	var err error
+	switch name {
+	case "":
+		return nil, nil
+	case "-":
+		file, err = io.ReadAll(os.Stdin)
+	default:
+		file, err = os.ReadFile(name)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("--seed: %w", err)
+	}
+	seed, err := s.control.ReadSeed(file)
+	if err != nil {
+		return nil, fmt.Errorf("--seed: %s: %w", name, err)
+	}
+	return seed, nil
+}
+
+// sow adds what a seed has to an account that has nothing yet.
+func (s *sandboxServer) sow(ctx context.Context, account string, seed *api.Seed) error {
+	if seed == nil {
+		return nil
+	}
+	used, err := s.testbed.Used(ctx, account)
+	if err != nil {
+		return fmt.Errorf("--seed: %w", err)
+	}
+	if used {
+		s.log.Info("the account has cards already and is not seeded", "account", account)
+		return nil
+	}
+	if err := s.control.Seed(ctx, account, seed); err != nil {
+		return fmt.Errorf("--seed: %w", err)
+	}
+	return nil
+}
+
+// keptAccount is the account that a kept sandbox printed before.
+func (s *sandboxServer) keptAccount() (string, error) {
+	content, err := os.ReadFile(dataDir(s.settings.DataDir).accountFile())
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return "", fmt.Errorf("find the account: %w", err)
+	}
+	return strings.TrimSpace(string(content)), nil
+}
+
+func (s *sandboxServer) keepAccount(account string) error {
+	if err := os.WriteFile(dataDir(s.settings.DataDir).accountFile(), []byte(account+"\n"), fileMode); err != nil {
+		return fmt.Errorf("keep the account: %w", err)
+	}
+	return nil
 }
 
 // mintForTests makes a token with all rights in an account.

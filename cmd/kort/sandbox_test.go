@@ -23,7 +23,12 @@ type sandboxed struct {
 // sandboxHere starts a sandbox within this process and reads its ready line.
 func sandboxHere(t *testing.T) *sandboxed {
 	t.Helper()
-	s := &sandboxed{instance: runHere(t, "sandbox", "--addr=:0", "--log-format=json")}
+	return sandboxWith(t)
+}
+
+func sandboxWith(t *testing.T, more ...string) *sandboxed {
+	t.Helper()
+	s := &sandboxed{instance: runHere(t, append([]string{"sandbox", "--addr=:0", "--log-format=json"}, more...)...)}
 	s.awaitReady()
 	return s
 }

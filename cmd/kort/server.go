@@ -47,7 +47,7 @@ type server struct {
 	// clock tells the moment at which an account's requests are judged.
 	clock func(account string) ledger.Micros
 	// around puts a sandbox's control API before the API; nil in any other server.
-	around func(http.Handler) http.Handler
+	around func(context.Context, *httpapi.Server) (http.Handler, error)
 	// ephemeral tells that nobody needs the embedded database after a crash.
 	ephemeral bool
 
@@ -268,7 +268,7 @@ func (s *server) remember(context.Context) error {
 }
 
 // serve answers requests from now on, until it is undone.
-func (s *server) serve(context.Context) error {
+func (s *server) serve(ctx context.Context) error {
 	verifier, err := auth.NewVerifier(auth.VerifierConfig{
 		Issuer: s.identity.Issuer, AudienceBases: s.identity.AudienceBases, Keys: s.keys, Now: time.Now,
 	})
@@ -290,7 +290,9 @@ func (s *server) serve(context.Context) error {
 	}
 	var handler http.Handler = edge
 	if s.around != nil {
-		handler = s.around(edge)
+		if handler, err = s.around(ctx, edge); err != nil {
+			return err
+		}
 	}
 	web := &http.Server{
 		Handler:           handler,

@@ -21,6 +21,24 @@ import (
 	"github.com/oapi-codegen/runtime"
 )
 
+// Defines values for ConnectionFault.
+const (
+	ConnectionFaultLostAnswer ConnectionFault = "lost_answer"
+	ConnectionFaultReset      ConnectionFault = "reset"
+)
+
+// Valid indicates whether the value is a known member of the ConnectionFault enum.
+func (e ConnectionFault) Valid() bool {
+	switch e {
+	case ConnectionFaultLostAnswer:
+		return true
+	case ConnectionFaultReset:
+		return true
+	default:
+		return false
+	}
+}
+
 // Account defines model for Account.
 type Account struct {
 	Account string `json:"account"`
@@ -53,19 +71,154 @@ type ClockSetting struct {
 	Now *time.Time `json:"now,omitempty"`
 }
 
+// ConnectionFault reset: the connection is reset and nothing has happened. lost_answer: the request is carried out and committed, and then the
+// connection is closed without an answer, which is what a ref_id is for.
+type ConnectionFault string
+
+// Fault defines model for Fault.
+type Fault struct {
+	// Code The request does nothing and is answered with this error code of the cards API and its status, such as overloaded (503)
+	// or rate_limited (429), these two with a Retry-After of one second.
+	Code *string `json:"code,omitempty"`
+
+	// Connection reset: the connection is reset and nothing has happened. lost_answer: the request is carried out and committed, and then the
+	// connection is closed without an answer, which is what a ref_id is for.
+	Connection *ConnectionFault `json:"connection,omitempty"`
+
+	// LatencyMs How long the request waits before anything else happens, in milliseconds of real time. Alone, it is all that happens.
+	LatencyMs *int `json:"latency_ms,omitempty"`
+
+	// Operation The operation id of the cards API, such as aid_cards_transactions_post. Left out, it fits every operation.
+	Operation *string `json:"operation,omitempty"`
+
+	// Probability How likely it strikes a request that fits. Left out, it always does.
+	Probability *float32 `json:"probability,omitempty"`
+
+	// Times How often it strikes. Left out, once; with a probability, without end.
+	Times *int `json:"times,omitempty"`
+}
+
+// FaultState defines model for FaultState.
+type FaultState struct {
+	Fault Fault `json:"fault"`
+
+	// Left How many more it will strike. Absent where there is no end.
+	Left *int `json:"left,omitempty"`
+
+	// Struck How many requests it has struck.
+	Struck int `json:"struck"`
+}
+
+// LoggedRequest defines model for LoggedRequest.
+type LoggedRequest struct {
+	// Answered Whether the answer was sent. It is false for a reset and for a lost answer.
+	Answered bool `json:"answered"`
+
+	// At When the request came, by the clock of the account, in UTC.
+	At time.Time `json:"at"`
+
+	// Code The error code of the answer.
+	Code *string `json:"code,omitempty"`
+
+	// DurationMs How long it took.
+	DurationMs float32 `json:"duration_ms"`
+	Fault      *Fault  `json:"fault,omitempty"`
+	Method     string  `json:"method"`
+
+	// Operation The operation id. Absent where the cards API has no such operation.
+	Operation *string `json:"operation,omitempty"`
+
+	// Path As it was sent, without the query.
+	Path string `json:"path"`
+
+	// RefID The ref_id in the body of the request.
+	RefID *string `json:"ref_id,omitempty"`
+
+	// Replayed Whether the answer is that of an earlier request with the same ref_id. Absent where it is not.
+	Replayed *bool `json:"replayed,omitempty"`
+
+	// Status The status of the answer, of a lost one too. Absent after a reset.
+	Status *int `json:"status,omitempty"`
+}
+
 // Problem defines model for Problem.
 type Problem struct {
 	Message string `json:"message"`
 }
 
+// Seed defines model for Seed.
+type Seed struct {
+	// Account The account it is for. A file given with `--seed` may name one; in a request it has to be that of the path.
+	Account *string    `json:"account,omitempty"`
+	Cards   []SeedCard `json:"cards"`
+}
+
+// SeedCard defines model for SeedCard.
+type SeedCard struct {
+	// Card A body as the cards API takes it; for a card, that of POST `/cards`.
+	Card SentBody `json:"card"`
+
+	// Pin The PIN of the card, where it is to have one.
+	Pin    *string      `json:"pin,omitempty"`
+	Tokens *[]SeedToken `json:"tokens,omitempty"`
+
+	// Transactions What happened on the card, in this order: bodies as POST `/transactions` of the cards API takes them, except that card_id and
+	// currency, if left out, are those of the card.
+	Transactions *[]SentBody `json:"transactions,omitempty"`
+}
+
+// SeedToken defines model for SeedToken.
+type SeedToken struct {
+	// ExpiresAfterTransaction Whether it is good for one transaction only. Left out, it is.
+	ExpiresAfterTransaction *bool `json:"expires_after_transaction,omitempty"`
+
+	// ExpiresIn Seconds from now, by the clock of the account. Left out, the token has no end of its own.
+	ExpiresIn *int64 `json:"expires_in,omitempty"`
+
+	// RefID Left out, it is seed-1, seed-2 and so on within the card.
+	RefID *string `json:"ref_id,omitempty"`
+
+	// Value The clear value that requests send, such as what a barcode says.
+	Value string `json:"value"`
+}
+
+// SentBody A body as the cards API takes it; for a card, that of POST `/cards`.
+type SentBody = json.RawMessage
+
+// Snapshot defines model for Snapshot.
+type Snapshot struct {
+	Name string `json:"name"`
+
+	// TakenAt The real time, in UTC.
+	TakenAt time.Time `json:"taken_at"`
+}
+
 // AccountID defines model for AccountID.
 type AccountID = string
+
+// SnapshotName defines model for SnapshotName.
+type SnapshotName = string
+
+// ListRequestsParams defines parameters for ListRequests.
+type ListRequestsParams struct {
+	// Operation Only requests for this operation.
+	Operation *string `form:"operation,omitempty" json:"operation,omitempty"`
+
+	// RefID Only requests with this ref_id.
+	RefID *string `form:"ref_id,omitempty" json:"ref_id,omitempty"`
+}
 
 // SetClockJSONRequestBody defines body for SetClock for application/json ContentType.
 type SetClockJSONRequestBody = ClockSetting
 
 // AdvanceClockJSONRequestBody defines body for AdvanceClock for application/json ContentType.
 type AdvanceClockJSONRequestBody = ClockMove
+
+// AddFaultJSONRequestBody defines body for AddFault for application/json ContentType.
+type AddFaultJSONRequestBody = Fault
+
+// SeedAccountJSONRequestBody defines body for SeedAccount for application/json ContentType.
+type SeedAccountJSONRequestBody = Seed
 
 // ServerInterface represents all server handlers.
 type ServerInterface interface {
@@ -84,6 +237,39 @@ type ServerInterface interface {
 	// AdvanceClock Move the clock of an account, frozen or not.
 	// (POST /accounts/{aid}/clock/advance)
 	AdvanceClock(ctx echo.Context, aid AccountID) error
+	// ClearFaults End all faults of an account.
+	// (DELETE /accounts/{aid}/faults)
+	ClearFaults(ctx echo.Context, aid AccountID) error
+	// ListFaults List the faults that are in force, oldest first.
+	// (GET /accounts/{aid}/faults)
+	ListFaults(ctx echo.Context, aid AccountID) error
+	// AddFault Let requests go wrong.
+	// (POST /accounts/{aid}/faults)
+	AddFault(ctx echo.Context, aid AccountID) error
+	// ClearRequests Empty the request log of an account.
+	// (DELETE /accounts/{aid}/requests)
+	ClearRequests(ctx echo.Context, aid AccountID) error
+	// ListRequests List the requests that an account has had, oldest first.
+	// (GET /accounts/{aid}/requests)
+	ListRequests(ctx echo.Context, aid AccountID, params ListRequestsParams) error
+	// ResetAccount Empty an account.
+	// (POST /accounts/{aid}/reset)
+	ResetAccount(ctx echo.Context, aid AccountID) error
+	// SeedAccount Add cards with chosen tokens and PINs.
+	// (POST /accounts/{aid}/seed)
+	SeedAccount(ctx echo.Context, aid AccountID) error
+	// ListSnapshots List the snapshots of an account, by name.
+	// (GET /accounts/{aid}/snapshots)
+	ListSnapshots(ctx echo.Context, aid AccountID) error
+	// DropSnapshot Forget a snapshot.
+	// (DELETE /accounts/{aid}/snapshots/{name})
+	DropSnapshot(ctx echo.Context, aid AccountID, name SnapshotName) error
+	// TakeSnapshot Keep what an account has, and what its clock shows, under a name.
+	// (PUT /accounts/{aid}/snapshots/{name})
+	TakeSnapshot(ctx echo.Context, aid AccountID, name SnapshotName) error
+	// RestoreSnapshot Bring an account back to a snapshot.
+	// (POST /accounts/{aid}/snapshots/{name}/restore)
+	RestoreSnapshot(ctx echo.Context, aid AccountID, name SnapshotName) error
 }
 
 // ServerInterfaceWrapper converts echo contexts to parameters.
@@ -164,6 +350,222 @@ func (w *ServerInterfaceWrapper) AdvanceClock(ctx echo.Context) error {
 	return err
 }
 
+// ClearFaults converts echo context to params.
+func (w *ServerInterfaceWrapper) ClearFaults(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "aid" -------------
+	var aid AccountID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "aid", ctx.Param("aid"), &aid, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter aid: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ClearFaults(ctx, aid)
+	return err
+}
+
+// ListFaults converts echo context to params.
+func (w *ServerInterfaceWrapper) ListFaults(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "aid" -------------
+	var aid AccountID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "aid", ctx.Param("aid"), &aid, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter aid: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListFaults(ctx, aid)
+	return err
+}
+
+// AddFault converts echo context to params.
+func (w *ServerInterfaceWrapper) AddFault(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "aid" -------------
+	var aid AccountID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "aid", ctx.Param("aid"), &aid, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter aid: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.AddFault(ctx, aid)
+	return err
+}
+
+// ClearRequests converts echo context to params.
+func (w *ServerInterfaceWrapper) ClearRequests(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "aid" -------------
+	var aid AccountID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "aid", ctx.Param("aid"), &aid, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter aid: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ClearRequests(ctx, aid)
+	return err
+}
+
+// ListRequests converts echo context to params.
+func (w *ServerInterfaceWrapper) ListRequests(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "aid" -------------
+	var aid AccountID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "aid", ctx.Param("aid"), &aid, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter aid: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListRequestsParams
+	// ------------- Optional query parameter "operation" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "operation", ctx.QueryParams(), &params.Operation, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter operation: %s", err))
+	}
+
+	// ------------- Optional query parameter "ref_id" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "ref_id", ctx.QueryParams(), &params.RefID, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter ref_id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListRequests(ctx, aid, params)
+	return err
+}
+
+// ResetAccount converts echo context to params.
+func (w *ServerInterfaceWrapper) ResetAccount(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "aid" -------------
+	var aid AccountID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "aid", ctx.Param("aid"), &aid, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter aid: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ResetAccount(ctx, aid)
+	return err
+}
+
+// SeedAccount converts echo context to params.
+func (w *ServerInterfaceWrapper) SeedAccount(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "aid" -------------
+	var aid AccountID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "aid", ctx.Param("aid"), &aid, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter aid: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.SeedAccount(ctx, aid)
+	return err
+}
+
+// ListSnapshots converts echo context to params.
+func (w *ServerInterfaceWrapper) ListSnapshots(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "aid" -------------
+	var aid AccountID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "aid", ctx.Param("aid"), &aid, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter aid: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListSnapshots(ctx, aid)
+	return err
+}
+
+// DropSnapshot converts echo context to params.
+func (w *ServerInterfaceWrapper) DropSnapshot(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "aid" -------------
+	var aid AccountID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "aid", ctx.Param("aid"), &aid, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter aid: %s", err))
+	}
+
+	// ------------- Path parameter "name" -------------
+	var name SnapshotName
+
+	err = runtime.BindStyledParameterWithOptions("simple", "name", ctx.Param("name"), &name, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter name: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.DropSnapshot(ctx, aid, name)
+	return err
+}
+
+// TakeSnapshot converts echo context to params.
+func (w *ServerInterfaceWrapper) TakeSnapshot(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "aid" -------------
+	var aid AccountID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "aid", ctx.Param("aid"), &aid, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter aid: %s", err))
+	}
+
+	// ------------- Path parameter "name" -------------
+	var name SnapshotName
+
+	err = runtime.BindStyledParameterWithOptions("simple", "name", ctx.Param("name"), &name, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter name: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.TakeSnapshot(ctx, aid, name)
+	return err
+}
+
+// RestoreSnapshot converts echo context to params.
+func (w *ServerInterfaceWrapper) RestoreSnapshot(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "aid" -------------
+	var aid AccountID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "aid", ctx.Param("aid"), &aid, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter aid: %s", err))
+	}
+
+	// ------------- Path parameter "name" -------------
+	var name SnapshotName
+
+	err = runtime.BindStyledParameterWithOptions("simple", "name", ctx.Param("name"), &name, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter name: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.RestoreSnapshot(ctx, aid, name)
+	return err
+}
+
 // This is a simple interface which specifies echo.Route addition functions which
 // are present on both echo.Echo and echo.Group, since we want to allow using
 // either of them for path registration
@@ -216,6 +618,17 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.GET(options.BaseURL+"/accounts/:aid/clock", wrapper.GetClock, options.OperationMiddlewares["get_clock"]...)
 	router.PUT(options.BaseURL+"/accounts/:aid/clock", wrapper.SetClock, options.OperationMiddlewares["set_clock"]...)
 	router.POST(options.BaseURL+"/accounts/:aid/clock/advance", wrapper.AdvanceClock, options.OperationMiddlewares["advance_clock"]...)
+	router.DELETE(options.BaseURL+"/accounts/:aid/faults", wrapper.ClearFaults, options.OperationMiddlewares["clear_faults"]...)
+	router.GET(options.BaseURL+"/accounts/:aid/faults", wrapper.ListFaults, options.OperationMiddlewares["list_faults"]...)
+	router.POST(options.BaseURL+"/accounts/:aid/faults", wrapper.AddFault, options.OperationMiddlewares["add_fault"]...)
+	router.DELETE(options.BaseURL+"/accounts/:aid/requests", wrapper.ClearRequests, options.OperationMiddlewares["clear_requests"]...)
+	router.GET(options.BaseURL+"/accounts/:aid/requests", wrapper.ListRequests, options.OperationMiddlewares["list_requests"]...)
+	router.POST(options.BaseURL+"/accounts/:aid/reset", wrapper.ResetAccount, options.OperationMiddlewares["reset_account"]...)
+	router.POST(options.BaseURL+"/accounts/:aid/seed", wrapper.SeedAccount, options.OperationMiddlewares["seed_account"]...)
+	router.GET(options.BaseURL+"/accounts/:aid/snapshots", wrapper.ListSnapshots, options.OperationMiddlewares["list_snapshots"]...)
+	router.DELETE(options.BaseURL+"/accounts/:aid/snapshots/:name", wrapper.DropSnapshot, options.OperationMiddlewares["drop_snapshot"]...)
+	router.PUT(options.BaseURL+"/accounts/:aid/snapshots/:name", wrapper.TakeSnapshot, options.OperationMiddlewares["take_snapshot"]...)
+	router.POST(options.BaseURL+"/accounts/:aid/snapshots/:name/restore", wrapper.RestoreSnapshot, options.OperationMiddlewares["restore_snapshot"]...)
 
 }
 
@@ -502,6 +915,666 @@ func (response AdvanceClock415JSONResponse) VisitAdvanceClockResponse(w http.Res
 	return err
 }
 
+type ClearFaultsRequestObject struct {
+	Aid AccountID `json:"aid"`
+}
+
+type ClearFaultsResponseObject interface {
+	VisitClearFaultsResponse(w http.ResponseWriter) error
+}
+
+type ClearFaults204Response struct {
+}
+
+func (response ClearFaults204Response) VisitClearFaultsResponse(w http.ResponseWriter) error {
+	w.WriteHeader(204)
+	return nil
+}
+
+type ClearFaults400JSONResponse struct{ ProblemJSONResponse }
+
+func (response ClearFaults400JSONResponse) VisitClearFaultsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ClearFaults403JSONResponse Problem
+
+func (response ClearFaults403JSONResponse) VisitClearFaultsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListFaultsRequestObject struct {
+	Aid AccountID `json:"aid"`
+}
+
+type ListFaultsResponseObject interface {
+	VisitListFaultsResponse(w http.ResponseWriter) error
+}
+
+type ListFaults200JSONResponse []FaultState
+
+func (response ListFaults200JSONResponse) VisitListFaultsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListFaults400JSONResponse struct{ ProblemJSONResponse }
+
+func (response ListFaults400JSONResponse) VisitListFaultsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListFaults403JSONResponse Problem
+
+func (response ListFaults403JSONResponse) VisitListFaultsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AddFaultRequestObject struct {
+	Aid  AccountID `json:"aid"`
+	Body *AddFaultJSONRequestBody
+}
+
+type AddFaultResponseObject interface {
+	VisitAddFaultResponse(w http.ResponseWriter) error
+}
+
+type AddFault201JSONResponse FaultState
+
+func (response AddFault201JSONResponse) VisitAddFaultResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AddFault400JSONResponse struct{ ProblemJSONResponse }
+
+func (response AddFault400JSONResponse) VisitAddFaultResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AddFault403JSONResponse Problem
+
+func (response AddFault403JSONResponse) VisitAddFaultResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AddFault415JSONResponse Problem
+
+func (response AddFault415JSONResponse) VisitAddFaultResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ClearRequestsRequestObject struct {
+	Aid AccountID `json:"aid"`
+}
+
+type ClearRequestsResponseObject interface {
+	VisitClearRequestsResponse(w http.ResponseWriter) error
+}
+
+type ClearRequests204Response struct {
+}
+
+func (response ClearRequests204Response) VisitClearRequestsResponse(w http.ResponseWriter) error {
+	w.WriteHeader(204)
+	return nil
+}
+
+type ClearRequests400JSONResponse struct{ ProblemJSONResponse }
+
+func (response ClearRequests400JSONResponse) VisitClearRequestsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ClearRequests403JSONResponse Problem
+
+func (response ClearRequests403JSONResponse) VisitClearRequestsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListRequestsRequestObject struct {
+	Aid    AccountID `json:"aid"`
+	Params ListRequestsParams
+}
+
+type ListRequestsResponseObject interface {
+	VisitListRequestsResponse(w http.ResponseWriter) error
+}
+
+type ListRequests200JSONResponse []LoggedRequest
+
+func (response ListRequests200JSONResponse) VisitListRequestsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListRequests400JSONResponse struct{ ProblemJSONResponse }
+
+func (response ListRequests400JSONResponse) VisitListRequestsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListRequests403JSONResponse Problem
+
+func (response ListRequests403JSONResponse) VisitListRequestsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ResetAccountRequestObject struct {
+	Aid AccountID `json:"aid"`
+}
+
+type ResetAccountResponseObject interface {
+	VisitResetAccountResponse(w http.ResponseWriter) error
+}
+
+type ResetAccount204Response struct {
+}
+
+func (response ResetAccount204Response) VisitResetAccountResponse(w http.ResponseWriter) error {
+	w.WriteHeader(204)
+	return nil
+}
+
+type ResetAccount400JSONResponse struct{ ProblemJSONResponse }
+
+func (response ResetAccount400JSONResponse) VisitResetAccountResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ResetAccount403JSONResponse Problem
+
+func (response ResetAccount403JSONResponse) VisitResetAccountResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ResetAccount500JSONResponse Problem
+
+func (response ResetAccount500JSONResponse) VisitResetAccountResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SeedAccountRequestObject struct {
+	Aid  AccountID `json:"aid"`
+	Body *SeedAccountJSONRequestBody
+}
+
+type SeedAccountResponseObject interface {
+	VisitSeedAccountResponse(w http.ResponseWriter) error
+}
+
+type SeedAccount204Response struct {
+}
+
+func (response SeedAccount204Response) VisitSeedAccountResponse(w http.ResponseWriter) error {
+	w.WriteHeader(204)
+	return nil
+}
+
+type SeedAccount400JSONResponse struct{ ProblemJSONResponse }
+
+func (response SeedAccount400JSONResponse) VisitSeedAccountResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SeedAccount403JSONResponse Problem
+
+func (response SeedAccount403JSONResponse) VisitSeedAccountResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SeedAccount415JSONResponse Problem
+
+func (response SeedAccount415JSONResponse) VisitSeedAccountResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SeedAccount500JSONResponse Problem
+
+func (response SeedAccount500JSONResponse) VisitSeedAccountResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListSnapshotsRequestObject struct {
+	Aid AccountID `json:"aid"`
+}
+
+type ListSnapshotsResponseObject interface {
+	VisitListSnapshotsResponse(w http.ResponseWriter) error
+}
+
+type ListSnapshots200JSONResponse []Snapshot
+
+func (response ListSnapshots200JSONResponse) VisitListSnapshotsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListSnapshots400JSONResponse struct{ ProblemJSONResponse }
+
+func (response ListSnapshots400JSONResponse) VisitListSnapshotsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListSnapshots403JSONResponse Problem
+
+func (response ListSnapshots403JSONResponse) VisitListSnapshotsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListSnapshots500JSONResponse Problem
+
+func (response ListSnapshots500JSONResponse) VisitListSnapshotsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DropSnapshotRequestObject struct {
+	Aid  AccountID    `json:"aid"`
+	Name SnapshotName `json:"name"`
+}
+
+type DropSnapshotResponseObject interface {
+	VisitDropSnapshotResponse(w http.ResponseWriter) error
+}
+
+type DropSnapshot204Response struct {
+}
+
+func (response DropSnapshot204Response) VisitDropSnapshotResponse(w http.ResponseWriter) error {
+	w.WriteHeader(204)
+	return nil
+}
+
+type DropSnapshot400JSONResponse struct{ ProblemJSONResponse }
+
+func (response DropSnapshot400JSONResponse) VisitDropSnapshotResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DropSnapshot403JSONResponse Problem
+
+func (response DropSnapshot403JSONResponse) VisitDropSnapshotResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DropSnapshot404JSONResponse Problem
+
+func (response DropSnapshot404JSONResponse) VisitDropSnapshotResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DropSnapshot500JSONResponse Problem
+
+func (response DropSnapshot500JSONResponse) VisitDropSnapshotResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TakeSnapshotRequestObject struct {
+	Aid  AccountID    `json:"aid"`
+	Name SnapshotName `json:"name"`
+}
+
+type TakeSnapshotResponseObject interface {
+	VisitTakeSnapshotResponse(w http.ResponseWriter) error
+}
+
+type TakeSnapshot200JSONResponse Snapshot
+
+func (response TakeSnapshot200JSONResponse) VisitTakeSnapshotResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TakeSnapshot400JSONResponse struct{ ProblemJSONResponse }
+
+func (response TakeSnapshot400JSONResponse) VisitTakeSnapshotResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TakeSnapshot403JSONResponse Problem
+
+func (response TakeSnapshot403JSONResponse) VisitTakeSnapshotResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TakeSnapshot500JSONResponse Problem
+
+func (response TakeSnapshot500JSONResponse) VisitTakeSnapshotResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RestoreSnapshotRequestObject struct {
+	Aid  AccountID    `json:"aid"`
+	Name SnapshotName `json:"name"`
+}
+
+type RestoreSnapshotResponseObject interface {
+	VisitRestoreSnapshotResponse(w http.ResponseWriter) error
+}
+
+type RestoreSnapshot204Response struct {
+}
+
+func (response RestoreSnapshot204Response) VisitRestoreSnapshotResponse(w http.ResponseWriter) error {
+	w.WriteHeader(204)
+	return nil
+}
+
+type RestoreSnapshot400JSONResponse struct{ ProblemJSONResponse }
+
+func (response RestoreSnapshot400JSONResponse) VisitRestoreSnapshotResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RestoreSnapshot403JSONResponse Problem
+
+func (response RestoreSnapshot403JSONResponse) VisitRestoreSnapshotResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RestoreSnapshot404JSONResponse Problem
+
+func (response RestoreSnapshot404JSONResponse) VisitRestoreSnapshotResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RestoreSnapshot500JSONResponse Problem
+
+func (response RestoreSnapshot500JSONResponse) VisitRestoreSnapshotResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 // StrictServerInterface represents all server handlers.
 type StrictServerInterface interface {
 	// CreateAccount Make a fresh test account.
@@ -519,6 +1592,39 @@ type StrictServerInterface interface {
 	// AdvanceClock Move the clock of an account, frozen or not.
 	// (POST /accounts/{aid}/clock/advance)
 	AdvanceClock(ctx context.Context, request AdvanceClockRequestObject) (AdvanceClockResponseObject, error)
+	// ClearFaults End all faults of an account.
+	// (DELETE /accounts/{aid}/faults)
+	ClearFaults(ctx context.Context, request ClearFaultsRequestObject) (ClearFaultsResponseObject, error)
+	// ListFaults List the faults that are in force, oldest first.
+	// (GET /accounts/{aid}/faults)
+	ListFaults(ctx context.Context, request ListFaultsRequestObject) (ListFaultsResponseObject, error)
+	// AddFault Let requests go wrong.
+	// (POST /accounts/{aid}/faults)
+	AddFault(ctx context.Context, request AddFaultRequestObject) (AddFaultResponseObject, error)
+	// ClearRequests Empty the request log of an account.
+	// (DELETE /accounts/{aid}/requests)
+	ClearRequests(ctx context.Context, request ClearRequestsRequestObject) (ClearRequestsResponseObject, error)
+	// ListRequests List the requests that an account has had, oldest first.
+	// (GET /accounts/{aid}/requests)
+	ListRequests(ctx context.Context, request ListRequestsRequestObject) (ListRequestsResponseObject, error)
+	// ResetAccount Empty an account.
+	// (POST /accounts/{aid}/reset)
+	ResetAccount(ctx context.Context, request ResetAccountRequestObject) (ResetAccountResponseObject, error)
+	// SeedAccount Add cards with chosen tokens and PINs.
+	// (POST /accounts/{aid}/seed)
+	SeedAccount(ctx context.Context, request SeedAccountRequestObject) (SeedAccountResponseObject, error)
+	// ListSnapshots List the snapshots of an account, by name.
+	// (GET /accounts/{aid}/snapshots)
+	ListSnapshots(ctx context.Context, request ListSnapshotsRequestObject) (ListSnapshotsResponseObject, error)
+	// DropSnapshot Forget a snapshot.
+	// (DELETE /accounts/{aid}/snapshots/{name})
+	DropSnapshot(ctx context.Context, request DropSnapshotRequestObject) (DropSnapshotResponseObject, error)
+	// TakeSnapshot Keep what an account has, and what its clock shows, under a name.
+	// (PUT /accounts/{aid}/snapshots/{name})
+	TakeSnapshot(ctx context.Context, request TakeSnapshotRequestObject) (TakeSnapshotResponseObject, error)
+	// RestoreSnapshot Bring an account back to a snapshot.
+	// (POST /accounts/{aid}/snapshots/{name}/restore)
+	RestoreSnapshot(ctx context.Context, request RestoreSnapshotRequestObject) (RestoreSnapshotResponseObject, error)
 }
 
 type StrictHandlerFunc func(ctx echo.Context, request any) (any, error)
@@ -702,38 +1808,402 @@ func (sh *strictHandler) AdvanceClock(ctx echo.Context, aid AccountID) error {
 	return nil
 }
 
+// ClearFaults operation middleware
+func (sh *strictHandler) ClearFaults(ctx echo.Context, aid AccountID) error {
+	var request ClearFaultsRequestObject
+
+	request.Aid = aid
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ClearFaults(ctx.Request().Context(), request.(ClearFaultsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ClearFaults")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ClearFaultsResponseObject); ok {
+		return validResponse.VisitClearFaultsResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ListFaults operation middleware
+func (sh *strictHandler) ListFaults(ctx echo.Context, aid AccountID) error {
+	var request ListFaultsRequestObject
+
+	request.Aid = aid
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListFaults(ctx.Request().Context(), request.(ListFaultsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListFaults")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ListFaultsResponseObject); ok {
+		return validResponse.VisitListFaultsResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// AddFault operation middleware
+func (sh *strictHandler) AddFault(ctx echo.Context, aid AccountID) error {
+	var request AddFaultRequestObject
+
+	request.Aid = aid
+
+	var body AddFaultJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.AddFault(ctx.Request().Context(), request.(AddFaultRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "AddFault")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(AddFaultResponseObject); ok {
+		return validResponse.VisitAddFaultResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ClearRequests operation middleware
+func (sh *strictHandler) ClearRequests(ctx echo.Context, aid AccountID) error {
+	var request ClearRequestsRequestObject
+
+	request.Aid = aid
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ClearRequests(ctx.Request().Context(), request.(ClearRequestsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ClearRequests")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ClearRequestsResponseObject); ok {
+		return validResponse.VisitClearRequestsResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ListRequests operation middleware
+func (sh *strictHandler) ListRequests(ctx echo.Context, aid AccountID, params ListRequestsParams) error {
+	var request ListRequestsRequestObject
+
+	request.Aid = aid
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListRequests(ctx.Request().Context(), request.(ListRequestsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListRequests")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ListRequestsResponseObject); ok {
+		return validResponse.VisitListRequestsResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ResetAccount operation middleware
+func (sh *strictHandler) ResetAccount(ctx echo.Context, aid AccountID) error {
+	var request ResetAccountRequestObject
+
+	request.Aid = aid
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ResetAccount(ctx.Request().Context(), request.(ResetAccountRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ResetAccount")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ResetAccountResponseObject); ok {
+		return validResponse.VisitResetAccountResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// SeedAccount operation middleware
+func (sh *strictHandler) SeedAccount(ctx echo.Context, aid AccountID) error {
+	var request SeedAccountRequestObject
+
+	request.Aid = aid
+
+	var body SeedAccountJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.SeedAccount(ctx.Request().Context(), request.(SeedAccountRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "SeedAccount")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(SeedAccountResponseObject); ok {
+		return validResponse.VisitSeedAccountResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ListSnapshots operation middleware
+func (sh *strictHandler) ListSnapshots(ctx echo.Context, aid AccountID) error {
+	var request ListSnapshotsRequestObject
+
+	request.Aid = aid
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListSnapshots(ctx.Request().Context(), request.(ListSnapshotsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListSnapshots")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ListSnapshotsResponseObject); ok {
+		return validResponse.VisitListSnapshotsResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// DropSnapshot operation middleware
+func (sh *strictHandler) DropSnapshot(ctx echo.Context, aid AccountID, name SnapshotName) error {
+	var request DropSnapshotRequestObject
+
+	request.Aid = aid
+	request.Name = name
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.DropSnapshot(ctx.Request().Context(), request.(DropSnapshotRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "DropSnapshot")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(DropSnapshotResponseObject); ok {
+		return validResponse.VisitDropSnapshotResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// TakeSnapshot operation middleware
+func (sh *strictHandler) TakeSnapshot(ctx echo.Context, aid AccountID, name SnapshotName) error {
+	var request TakeSnapshotRequestObject
+
+	request.Aid = aid
+	request.Name = name
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.TakeSnapshot(ctx.Request().Context(), request.(TakeSnapshotRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "TakeSnapshot")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(TakeSnapshotResponseObject); ok {
+		return validResponse.VisitTakeSnapshotResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// RestoreSnapshot operation middleware
+func (sh *strictHandler) RestoreSnapshot(ctx echo.Context, aid AccountID, name SnapshotName) error {
+	var request RestoreSnapshotRequestObject
+
+	request.Aid = aid
+	request.Name = name
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.RestoreSnapshot(ctx.Request().Context(), request.(RestoreSnapshotRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "RestoreSnapshot")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(RestoreSnapshotResponseObject); ok {
+		return validResponse.VisitRestoreSnapshotResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
 // Base64 encoded, compressed with deflate, json marshaled OpenAPI spec.
 // Stored as a slice of fixed-width chunks rather than one concatenated
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"5Fjfb9vIEf5XBtt7aAGGkn9c0ChPTnpAjeZSo06Rhzg9jbgjcc/kDrs7FKMY+t+LWVIWFdmXuEiBFn2z",
-	"uLO7M998M/Ot70zBdcOevEQzuzMNBqxJKKRfF0XBrZfLP+kPS7EIrhHH3szMBQhFAewtcrgKbNtCF3ff",
-	"YgZd6YoSFrRyHjonJVxlUKD3LLAgiEIUyOYmM06PbFBKkxmPNZmZQWdNZgL9s3WBrJlJaCkzsSipxt5T",
-	"EQq67x/vPkyfvfh498ftDyYzsml0e5Tg/Mpst1s9JDbsI6WYXldc3OofBXshL/onNk3lClTvJ79Gje9u",
-	"dNMPgZZmZn432UM16VfjpD8t3XKIz/sSBaQkKNQCYsldzM02M1eBFxXV382D3XkP+PCWpXR+BSVGKLFp",
-	"yJPNAL2FrtzkRjcMp4ySnbAN3FAQ1yOGo4VvAz0zwrfkH2BNYgfFCMkAlhwSSCWhpQDzi1ZKDu5zAmIG",
-	"rwgDhXkGa6ycTdan5xAIKyi5DTF/IN9jzny4933n0cf7Dbz4lQpRX+8ZcRj2MvDnh2J4X5KUFMbJFfQ2",
-	"QhRXVSOXFswVodcrPHcPHXRMkQych7+/e63HLDnUKGZmLAo9E1fTV8PVe7Kd54/G+jOvKSXWWqe+YHU1",
-	"inyJVaTsCzAiFextPA7i1QZK7qBGv4HBCIQB7Rp9QS9hgcVth8FGcEvwtEJxa8rh3Ri8TUzdwfmExoYw",
-	"RDidTqd60OnJixcHYDgvz89NZmr85Oq2NrPnZycn52dnz6fTzNTO9x+fjb8OKDgvtKJwBNoutkfxuiYR",
-	"RftrkNXOj7+eZE9klJMDKsEycA2eO2CfwxtaCnArmZrdEjUR2INlLfBOmeQELFN8AgE1CTXX5EWRVv4l",
-	"+j2ShJEHe9KumJIfydWdG0Oz+2YGH6E+6pGHCNYUI64SeX+7EHaGxzlVS+eXfAzHtc6jCAiRwjoVOAp0",
-	"qNnAIGT7ETa/5SAQ0dsFf5rPYBkolgfDsGczYN/j+oaLA17awgiL8n5w3vi3DJzSP1yr3VpKigQ6EOPL",
-	"3Y26Ogf0sVMvpaS6v+d8ep7f+Bv/rqRA4CJ4BmylJC/DRMnhfcmkZwe9m9JuaPTUGjdgGXRxk4bFbmi7",
-	"qEMiGQ6xQuWikE/p1s8Vc6PVfeO1sMISC4LWV31zr2wfVOci5XDNPZieoaMFNLgiJRrCInAXKQAvh5tq",
-	"ghqL0nlSoQBtJHCSAYImVzF2EQIt27hLx/n07MZ3JXklnkKHHuZ/DW7l/HwYK7uRl2wizP/MUeYJKHIJ",
-	"ePRweQVobVDnPQeYV1xgVSbD3yOoJOkjQA8ogsUtBajxliI07LzceNEQXbz3vuO2sknltJpt0LP+kMMF",
-	"LNhuoG5jkkCWigoDWcAI8y81wHyXC1Ta1AoS7vEbdJTl/MabzFSuIB9TZQwC6qLRXD87zacmM22ozMyU",
-	"Ik2cTSZd1+WYlnMOq8mwN07eXL7+6e31T2mP1qWTSk/6y4jxoKIlcAUXV5cmM2sKsa+ek3za7+KGPDbO",
-	"zMxZPs3PTJaEXSrfya5CUmVzlId70mCVak9jLNFbstp6YEFLDgSLTY/24FSf4TKZQ6HTJodLiePBmviV",
-	"lIO2IW1O2lcS2JfWzEwRCIV+2euFA9F4Oj35boJtp7MeEGzj4Puu0cukvp9UFQS3KiVq7ThJavJ8evbY",
-	"ffcB7CViZn6cTp9grwKxrWsMGzMzP+MtKRWP+l2vJO9zO7lDZ7eTYqeqLFUkiZiHiAeKJL/0Zkdwf4OX",
-	"g/RWDKZPwuBpmB1g8IbGik0L8v65k2h2yDLAFTqf8rQiOUZg9T8X/98I7WMApDjH78cPD9+xN5ns35fb",
-	"j5lp2kf6QX+ZpcJZioALbQT0qXFhkwEW4tYJ0l6WkLd9o7y6fAtpXyqkqs9I7Lu4Gl5cXUKggodmkSah",
-	"tmuSvWZ9eePVtN/ZG2sf8sBpPgU7CDXfD9fW77fmcDF66ETAQKmX4XJJhZCdqRMbqNx66Gbj7pQ6+iFX",
-	"DmslzcJXbDff9yG7E7rbQzmlT+/tfzFFM3N+8uO/S+lrkkybGn0mYFVIFWGk3yD5Y71uMrx5vvw3ypPL",
-	"YJiLh/kfDv/PcyA9Dv+fCKABP5ZuZYa+2ZQZnlP2dW8S6n1qe2E1GYTIZH1ith+3/woAAP//",
+	"5FvrcxtHcv9XOpv7cK5aggBJuSLqE+3YdayTZZWplKsiKuRgp4Edc3cGNzNLCGIxf3uqe2ZfwAIELEpR",
+	"cv5iEZhHTz9+/cRDkplyYTRq75Lzh2QhrCjRo+W/LrLMVNpf/jv9IdFlVi28Mjo5Ty7Ao/MgwooRvLVG",
+	"Vhl9WX/mUljmKsthinOlYal8Dm9TyITWxsMUwXlEi3KUpImiIxfC50maaFFicp4IJZM0sfiPSlmUybm3",
+	"FaaJy3IsRaDUe7S077/evR8fvfzw8G+Pf0nSxK8WtN15q/Q8eXxMkystFi43/g0f/DB0Gf9vz9veXxz9",
+	"pzj6ND56eTM6+vAwSSfj8eDNj3SgWxjtkLn5Y2GyO/pHZrRH7emfYrEoVCaIb8d/OOLsQ+fWv1icJefJ",
+	"vx63QjoO37rjcBrf0pfM77nw4HOEjFaAy83SjZLHNHlrzbTA8tkoqM8boOGN8bnSc8iFg1wsFqhRpiC0",
+	"hGW+GrFU4ikdNWM+W7NA61XgmOh8sZ+408SbO9QD+sp6ic4BL4CZscykHIVEC7cXlc+NVZ+YEefwAwqL",
+	"9jaFe1EoyatPzsCiKCA3lXWjQU1r9ed9Q3tN0Ydmg5n+gZknWhuN6D97Zs2noTf8nqPP0XaF64WWDpxX",
+	"RdEhaWpMgULTFdoshw7aVJEUlIb/ePcjHTMzthQ+OU+k8HjkFRvH7ufSPWlN+da3/mLu2QSFlIpoEcXb",
+	"zstnonCYrjHDYWa0dJuP+GEFuVlCKfQK4iLwBoS8FzrDVzAV2d1SWOlAzUDjXHh1jyN412XeyjEuKc3c",
+	"WKGwDk7G4zEddDJ5+bLHDKX992dJmpTioyqrMjn//nQyOTs9/X48TpNS6fDhUffTyAWlPc7RbjCtfttW",
+	"fl2h98Ttp1hWKt39dJIeqFHK91QJZtaUoM0SjB7Ba5x5MJVPadkd4sKB0SANGfiSNEl5kAbdAQpIQihN",
+	"idoTp0n/WP22CKFDQau0c4NMB5NakxHBbm8N3uS60RrZjf0sqsJvUm7RoT8PdDRrQTngLxji9AD4jaAw",
+	"zt8I7ZZow3ZSBHKhykEmrFUo6Yl8QmbKUnlfY6bPkXlzrftXZoVxKFmDw04I59eOV7nAGAEWZzdK0gcz",
+	"Y0fXOkkT1KSt78ODkjTp0NfRxxZXG34cYLuZkTgs/PrxpDcNw+itysVHxIeBz5UDtNZYoOPAzALz2bIv",
+	"3l6GXZ40V/jKpeCqLAfhwNyjLYyQKOGvL8an311rY8EKjzeFKpWnj89OXn7HOuUQ/NKECwX8ht6uji5m",
+	"Hi1dZzRGgAmcK8XH16jnPk/OJ9H0m78HGNfK7EmXvqZ8j2lSCI86W92UAwD4N7OEwuh5T5uWgngxxZmx",
+	"CEKvAmexcBh1MQB9qYpC1ahpZsGzkZmM4KIwGtnWSRZFAZ50KG4e9fBvTP91sG+yiXhpQgoh6udvakLz",
+	"NSi5IdxWmkLJG/74xluhnWA2uZuFcX4NoWbEALxHu2rPHh0utoU1UzFVhfKrLaxXd1isAnRadYeO7SxI",
+	"gVlGhKzRJool+ZwaLfFjVlRO3eMvNQdD3NlweNJhbutOdFVOA29JYls0w8w86g51XUoMO8io7Z2Hpg2W",
+	"oJY9UU/Ge8h6CFBZk6+88DgQ59SQsssoWlPAmR9+KocAJSm88rAk/xXePIKLqSMfs8zRImkWLSG8qd+3",
+	"qa3O2yrEZFvuiSJ2dBchfNgwdNiasw+vbW4Y8vmvzXyO8rdww0A4HIFxd2QYVsGSaENKzS7ZkhmgOZAV",
+	"HV8V/ibsj/uGnbjwg3fqHvRkosQUpquOk472HGPhQ0PMdIcD2fQIG/S3x8gqwMBuGFUUjJiuKFtDO0xV",
+	"S/S5YTFtkHIAGm6qb8frkeppE+CxB3ObQEaZ7mY+xApcK0lr+HTLPyq0q8GzQhyxzaWHGCMoxdTIVS2Z",
+	"qCBbTlwUYrWnTisXkNXMKNhBYQuFtnV9IVxAcKKsyVnjYXBq2vhhNQ8hxPDzwnd9ZUuZkmA+FCV4Y5oL",
+	"BYcP0db2gAdB2BAVJ63LE43F93V4CDs62X0fNUp0TsxxQBvXKKgXDp1+hUFEBwR/neR9k5vxyygQCkrh",
+	"AmaqQJire4zVotujI4cob6EUK9AkVKPxFWlY62kjCnsDU2yUgyREHBwFTu5XOGDb4vqQx4ATu2ydGPKj",
+	"sJLNXXy8DHsmwUnGs4W1YrXB5nDPNibzmQdG2XHLbnK1/8HIFQOC2gI+by/fdCOwtGc03kAu7lkEa2x9",
+	"/y9H//3h4Sz9/mxHReYwzr7jksk6a9cZmybdWHBLmaPOwChXbF/GKKUcGCspH5saqSiAc/D216t3cHvc",
+	"Pfh2M+fwguI9n2OZAn7McBFDPlpBICi0vNZZZS0F7ymoGRRN8CUYy43rpTIhs9iTP60o+5q3h+Jt1bt3",
+	"ddnsAMXDjwtl0d0w1HXj8p2FBuVgbkwIPRg0231gdLFaC5nVlrpCffmQMl/FxKYuY+yMStbLC6E+GP0r",
+	"ak5KKKUwS727HHQ6eXG6X0q0zY2uPRwI/Y4mafj/CQdszpAid4pWrD399ObkxYsn05t7UVRbQqusQGGB",
+	"FwStbkJeh1q2KVmsLUyF5TDMiZUbRIZJevLixZbafFc/A0nDChpVfqANwYGGcIMGqvyrGOEGq6/9QzRy",
+	"Xn7bUa94Y5p8PJqbo/jhH87o0W9i+Ut0j52Owqaz1bHHsAmC4g71jfDbYqeYfn9uFTb0MZrLNplJO5Se",
+	"mQGj8YiWkliH9p7jLhEDRC+sr8sxt3fGenBCy6n5eHsOM4su7/WCXJ1YsiGlTZqBgtQm+n0RTDGF2Ilw",
+	"1zoCqObWEPoUFpUH4ZREPoL+mgrawrG4CwdT8DWvLbTW0xG8MWAYb+Jb8qAgLoQF7lX9DPr29lqHMCsA",
+	"eqD+bHw2utbXml1Ilgs9J/fQ9LZimaVuIrQ5IWfc/BKC+SmGslYI4gLFBXoHheDakkbHJ/FV7zrpqah8",
+	"jtrHvswIfs8N3nOoK7I8eB5Y0AsoMpImlDu41NOr/a1iOMzCgkI5j9rVjrAwZkEMvdaETHYmMoRKF6FF",
+	"UsjAwKVyOIIrE96kDSxxCgsxxxCFTa1ZulAlawLvUmS50siirByFD2k3XiMxzaq6bgln49NrvcxDqYLE",
+	"JDTc/mrVXOnb2JypG0e8xsHt34zzt8woVCxkoeHyLQgpLRGvjYXbwmSiyHnhX0WIHYNUNAjvRXaHFkrG",
+	"iIVR2l9rb0JAUFO/NFUhWRUZ7YDO+o6CVMabsnLcwpSYFcKiJAC6Xe+k3dayEKQoZcgVGv7FPqg0wfUX",
+	"KkPtsMWQ5GJBsj46GY2TNKlskZwnufcLd358vFwuR4K/Hhk7P4573fHryx9/enP1E+/h6pAv6KS/d0yW",
+	"Dc6aglAySZN7tC6Y/2Q0CbvMArVYqOQ8OR2NR6cxGWF0O65NnIHPuCeC+yX7UBKrlrG6HQuT7I7JwQWi",
+	"goSjy2VUHsGld932VLSzukqZdDLpS5mcJ5lF4fGm7br1Wq8n48mztT3rbuVA27P7+IBOIZgIgFgUYNU8",
+	"r2GCe7Jn49Nt9zUPaButafJiPD5gPaW0VVkKu0rOk1/EHZIqbgB26Mc2sj1+EEo+Hmd1b1JigaF61+c4",
+	"J7Y3YdkGu/egMjawiQfjg3hwGM96PHiNvh8HdiCd1KyvZSDmQmmW0xz9Jgfm/+fe/xsKuY0Bo1Asauc/",
+	"3g/f0S45budDHj+kyaLy2wJKukxipiR50SkXmCl8X6VAgf89szRE3zHgFpyM8j42pCJIJNZ/aCFFeRYz",
+	"E8GCPWGIHNrO7yuKKjDuDItDImh0CBZju1MH51rpdusILjrjAo7dOWGZmM0w8yi5h7eCQt1jnVy06MSI",
+	"3teVvq2wL6wj2ucbB6nbxY/9uNDbCh+/YRVNk7PJiz+r0lcUKs4s4icEQxFSgcLhDiXfhnXHcXJgfQzq",
+	"YDOIfrEv/3j4l9cBHrH4Z1IAevA2cZNmmE+oSTO46jsk/ZBP7HJ1nBHfxHUbfDwbRD2LETNivjL6ylD/",
+	"U4TNcPsA1A+6NMoRtj50fJCm7lXM6rQHHzfKV4PxVTf7y5s+JyeX3XbcV44rlAteKXK7yQAVT5plmIIp",
+	"JMVcM2XdM7jawdj7osmySkQfQub6WqKrbUtzL1rLtjd80V3R8pHnKJjBgveQk1VhtGLIyQkpb+o255cA",
+	"uNhg2wfcJs97aVTRHSpJfKmlPfrGIZPC4KZmMTewtEbPh8GxXvY0PDYr9wRIrtwoB1gu/OqroyNd2ute",
+	"xzrSMEhuzJKi9nYV+pGE9Mv1XjiZ0BRRg0RRhNZkgKyYAJMNtk1NIpxYC81YpuLOPXFJ45IOnIxhPB5f",
+	"awKVO1z4EdQztmbWtC8IErlk4uhUWgbTyodCbQiuiWqibaawkFzASsG11Z1YsuNGkO0NzF5rVeetA4bP",
+	"bqOjAGvY1mffr7rojFGEGhqBSreLzTPa3Iduh7Tb1nl3MvugsZ7HdDcx7cRZbB9vISUW8LfQ8XT9nTD8",
+	"yzvX/jjJnv61KaL+b7nQRhhNwS4m6GGeUj6rKx1EPIf+uZKAPn+5psU9iiappTdOsTB6zi1WrkCTjc8p",
+	"RRU8u8yJZi5kTFMJVl4xgGwtj6X8dYxFhMVrTR67mZTsQl4DwFA3NQJxMe2tK9xNkcSL1RAAhGLQ1urb",
+	"2RNTAF/PC3xWCS14jaeySRdnJb5AgCdlGMnkhkdMasgJxLH2oFoWoRSyKUu0TTHlHRYzBnxWg6pAB7kp",
+	"5CtuvPJqbsKFMZdY+NCS/IFLr3WoZtfFF2nF0oV2dpYbhxrIFQ7XPlD2dOP5I0OeT9krMBxQxYuGo0vh",
+	"QEiJ8huM4D5Lcy+kjIrALi4KbE3EW9S5xgW6e3vS2C77Gq6t6cDu6dUa6r51iGncYEPxekVjGmahnt/x",
+	"NTceP9AFj7tCfmnNohH5ASUR1U4t1ruhnt79OjYXaPsaovzZ2Dl6EM1LP09k6ZOLez903FqRv2gnJxsR",
+	"dPu33CzlCHhRiCz8PrMvfC/ucIfwx8+H6o2V77bqb92o/464iOMyvXC27mzzj5dc/9d4lZY8PxptfQ97",
+	"JTK8sZ9XwP4zWjYYq/xeV5KaATyndIZh/EvjeXBHaXf8y6XgFuE3YXf8QxWmCtk5wUyoorLoer/g49C3",
+	"++MvlNzyiWMnvd+0KfbwUnG0E8cBwpa1rl84VfnY/oOfYxyt5UbBgIIfnuwThdG4JTAmmRyMld3YWNSz",
+	"2v/fEPIHG+ZjmsdORXbHP+Lsmjbv4TmeoMxhFuI4zg4c30/Inf1PAAAA//8=",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

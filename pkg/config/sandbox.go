@@ -9,8 +9,10 @@ import (
 // Sandbox holds the settings of sandbox. They have no environment variables: one that was set for a server must not
 // reach a sandbox.
 type Sandbox struct {
-	Addr  string   `name:"addr" default:"localhost:8080" placeholder:"HOST:PORT" help:"Address to listen on; port 0 takes any free one. Whoever reaches it may steer the sandbox, so without a host it is reached from this machine only; 0.0.0.0 is for a container."`
-	Hosts []string `name:"host" placeholder:"NAME" help:"Host name that requests to the control API may use besides localhost and IP addresses, such as the name of the service in a compose file; may be repeated."`
+	Addr    string   `name:"addr" default:"localhost:8080" placeholder:"HOST:PORT" help:"Address to listen on; port 0 takes any free one. Whoever reaches it may steer the sandbox, so without a host it is reached from this machine only; 0.0.0.0 is for a container."`
+	Hosts   []string `name:"host" placeholder:"NAME" help:"Host name that requests to the control API may use besides localhost and IP addresses, such as the name of the service in a compose file; may be repeated."`
+	DataDir string   `name:"data-dir" placeholder:"DIR" help:"Directory to keep the database, the account and the snapshots in; made when missing. Without one they are temporary. Clocks, faults and request logs are temporary in any case."`
+	Seed    string   `name:"seed" placeholder:"FILE" help:"JSON file with cards to begin with, as the operation seed_account takes them; - is the standard input. A kept account that has cards already is left as it is."`
 	Log
 }
 
@@ -33,8 +35,9 @@ func (s Sandbox) Serve(directory string) Serve {
 		Dev:      true,
 		Database: Database{Directory: Directory{DataDir: directory}},
 		Listen: Listen{
-			Addr: addr, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 30 * time.Second, WriteTimeout: time.Minute,
-			IdleTimeout: 2 * time.Minute, ShutdownTimeout: 5 * time.Second,
+			Addr: addr, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 30 * time.Second,
+			WriteTimeout: 15 * time.Minute, // longer than the longest latency that a fault can have
+			IdleTimeout:  2 * time.Minute, ShutdownTimeout: 5 * time.Second,
 		},
 		Log: s.Log,
 	}

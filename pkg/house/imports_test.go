@@ -68,8 +68,11 @@ var table = map[string]rule{
 		foreign: []string{uuidModule, echo, kinOpenAPI, runtime, "golang.org/x/time"},
 	},
 
-	// The control API of the sandbox stands before the API and reaches none of its layers.
-	"pkg/sandbox": {ours: []string{"gen", "pkg/ledger"}, foreign: []string{echo, kinOpenAPI}},
+	// The control API of the sandbox stands before the API, and reaches past it for what no API may do.
+	"pkg/sandbox": {
+		ours:    []string{"gen", "pkg/httpapi", "pkg/ledger", "pkg/repository", "pkg/cardcode"},
+		foreign: []string{uuidModule, echo, kinOpenAPI},
+	},
 
 	// The benchmark drives a server from outside and audits what it left behind.
 	"pkg/bench": {

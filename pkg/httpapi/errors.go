@@ -207,6 +207,19 @@ func (s *Server) sendError(err error, c echo.Context) {
 	}
 }
 
+// Fail answers a request with an error code, as if its operation had failed. A sandbox makes faults of it.
+func (s *Server) Fail(w http.ResponseWriter, r *http.Request, code api.ErrorCode) {
+	c := s.echo.NewContext(r, w)
+	failed := func(echo.Context) error {
+		f := fail(code)
+		if status := answerFor(code).status; status == http.StatusTooManyRequests || status == http.StatusServiceUnavailable {
+			f.retryAfter = overloadRetry
+		}
+		return f
+	}
+	s.sendError(s.protect(s.identify(failed))(c), c)
+}
+
 func (s *Server) sendFailure(c echo.Context, f *failure, a answer) error {
 	if f == errBusy {
 		return c.Blob(a.status, jsonType, s.busy)

@@ -103,6 +103,9 @@ func (c *turnstileConn) Close() error {
 	return c.Conn.Close()
 }
 
+// NetConn is the connection behind the turnstile.
+func (c *turnstileConn) NetConn() net.Conn { return c.Conn }
+
 func (c *turnstileConn) enter() {
 	place := c.turnstile.places()
 	place <- struct{}{}

@@ -35,6 +35,7 @@ type setting struct {
 type Reading struct {
 	Now    ledger.Micros
 	Frozen bool
+	Real   bool // it was not set, and shows the real time
 }
 
 // NewClocks makes clocks that all show the real time, which is time.Now except in a test of this package.
@@ -57,7 +58,7 @@ func (c *Clocks) read(account string) Reading {
 	s, isSet := c.set[account]
 	switch {
 	case !isSet:
-		return Reading{Now: at}
+		return Reading{Now: at, Real: true}
 	case s.frozen:
 		return Reading{Now: s.shown, Frozen: true}
 	}

@@ -9,11 +9,15 @@ import (
 	"net/http"
 	"strings"
 	"sync"
-	"time"
 
+	"github.com/getkin/kin-openapi/openapi3"
 	"github.com/labstack/echo/v4"
 
 	api "github.com/kortwallet/kort/gen/sandbox"
+	"github.com/kortwallet/kort/pkg/cardcode"
+	"github.com/kortwallet/kort/pkg/httpapi"
+	"github.com/kortwallet/kort/pkg/ledger"
+	"github.com/kortwallet/kort/pkg/repository"
 )
 
 // BasePath is where the paths of the control API begin.
@@ -21,6 +25,13 @@ const BasePath = "/sandbox/v1"
 
 // Config is what a Control is made of.
 type Config struct {
+	// API is the cards API, which requests for anything else than the control API go to.
+	API *httpapi.Server
+	// Submit posts an operation and waits for its commit.
+	Submit func(ctx context.Context, account string, op ledger.Operation) (ledger.Result, error)
+	// DataKeys hash the tokens and PINs of a seed.
+	DataKeys cardcode.Keyring
+	Testbed  *repository.Testbed
 	// Mint makes an access token with all rights in an account.
 	Mint   func(account string) (string, error)
 	Clocks *Clocks
@@ -29,111 +40,112 @@ type Config struct {
 	Log   *slog.Logger
 }
 
-// Control serves the control API. It is safe for concurrent use.
+// Control serves the control API, and stands before the cards API. It is safe for concurrent use.
 type Control struct {
-	c    Config
-	echo *echo.Echo
+	c          Config
+	echo       *echo.Echo
+	operations operations
+	seeds      *openapi3.Schema // of a seed
 
-	mu    sync.Mutex
-	drawn map[string]bool // accounts that were handed out
+	mu       sync.Mutex
+	accounts map[string]*account
+	drawn    map[string]bool // accounts that were handed out
 }
 
 var _ api.StrictServerInterface = (*Control)(nil)
 
-// New assembles a control API. An error means that its embedded specification is broken.
+// New assembles a control API. An error means that an embedded specification is broken.
 func New(c Config) (*Control, error) {
-	control := &Control{c: c, echo: echo.New(), drawn: map[string]bool{}}
+	control := &Control{c: c, echo: echo.New(), accounts: map[string]*account{}, drawn: map[string]bool{}}
 	control.echo.HTTPErrorHandler = control.sendError
 	control.echo.Use(control.keepPagesOut)
-	checks, err := checks()
+	spec, err := api.GetSpec()
 	if err != nil {
+		return nil, fmt.Errorf("load the specification of the sandbox: %w", err)
+	}
+	control.seeds = spec.Components.Schemas["Seed"].Value
+	if control.operations, err = cardsOperations(); err != nil {
 		return nil, err
 	}
 	api.RegisterHandlersWithOptions(control.echo, api.NewStrictHandler(control, nil), api.RegisterHandlersOptions{
-		BaseURL: BasePath, OperationMiddlewares: checks,
+		BaseURL: BasePath, OperationMiddlewares: checks(spec),
 	})
 	return control, nil
 }
 
-// Around answers the requests for the control API and leaves all others to next.
-func (c *Control) Around(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.URL.Path == BasePath || strings.HasPrefix(r.URL.Path, BasePath+"/") {
-			c.echo.ServeHTTP(w, r)
-			return
-		}
-		next.ServeHTTP(w, r)
-	})
+// ServeHTTP answers the requests for the control API, and has the cards API answer all others.
+func (c *Control) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	switch path := r.URL.EscapedPath(); {
+	case path == BasePath || strings.HasPrefix(path, BasePath+"/"):
+		c.echo.ServeHTTP(w, r)
+	case accountOf(path) != "":
+		c.serveAccount(w, r, accountOf(path))
+	default:
+		c.c.API.ServeHTTP(w, r)
+	}
 }
 
-// accounts is how many test accounts there can be: T and eight digits.
-const accounts = 100_000_000
+// numbers is how many test accounts there can be: T and eight digits.
+const numbers = 100_000_000
 
 // NewAccount draws an account that was not handed out before, with a token for it.
-func (c *Control) NewAccount() (account, token string, err error) {
-	if account, err = c.draw(); err != nil {
+func (c *Control) NewAccount(ctx context.Context) (account, token string, err error) {
+	if account, err = c.draw(ctx); err != nil {
 		return "", "", err
 	}
-	c.c.Clocks.Reset(account) // somebody may have set it before there was such an account
-	if token, err = c.c.Mint(account); err != nil {
-		return "", "", fmt.Errorf("token of a new account: %w", err)
-	}
-	return account, token, nil
+	c.account(account).forget() // somebody may have steered it before there was such an account
+	c.c.Clocks.Reset(account)
+	token, err = c.Token(account)
+	return account, token, err
 }
 
-func (c *Control) draw() (string, error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
+// Adopt hands out a certain account, which no later one will be, with a token for it.
+func (c *Control) Adopt(account string) (token string, err error) {
+	c.take(account)
+	return c.Token(account)
+}
+
+// Token makes a token with all rights in an account.
+func (c *Control) Token(account string) (string, error) {
+	token, err := c.c.Mint(account)
+	if err != nil {
+		return "", fmt.Errorf("make a token: %w", err)
+	}
+	return token, nil
+}
+
+// draw finds a number that neither this sandbox nor an earlier one on the same database has handed out and used.
+func (c *Control) draw(ctx context.Context) (string, error) {
 	for {
-		number, err := rand.Int(rand.Reader, big.NewInt(accounts))
+		number, err := rand.Int(rand.Reader, big.NewInt(numbers))
 		if err != nil {
 			return "", fmt.Errorf("draw an account: %w", err)
 		}
 		account := fmt.Sprintf("T%08d", number)
-		if !c.drawn[account] {
-			c.drawn[account] = true
+		if used, err := c.c.Testbed.Used(ctx, account); err != nil {
+			return "", fmt.Errorf("draw an account: %w", err)
+		} else if !used && c.take(account) {
 			return account, nil
 		}
 	}
 }
 
+// take tells whether an account was not handed out before, and now is.
+func (c *Control) take(account string) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.drawn[account] {
+		return false
+	}
+	c.drawn[account] = true
+	return true
+}
+
 // CreateAccount implements the operation create_account.
-func (c *Control) CreateAccount(context.Context, api.CreateAccountRequestObject) (api.CreateAccountResponseObject, error) {
-	account, token, err := c.NewAccount()
+func (c *Control) CreateAccount(ctx context.Context, _ api.CreateAccountRequestObject) (api.CreateAccountResponseObject, error) {
+	account, token, err := c.NewAccount(ctx)
 	if err != nil {
 		return nil, err
 	}
 	return api.CreateAccount201JSONResponse{Account: account, Token: token}, nil
-}
-
-// GetClock implements the operation get_clock.
-func (c *Control) GetClock(_ context.Context, r api.GetClockRequestObject) (api.GetClockResponseObject, error) {
-	return api.GetClock200JSONResponse{ClockJSONResponse: shown(c.c.Clocks.Read(r.Aid))}, nil
-}
-
-// SetClock implements the operation set_clock.
-func (c *Control) SetClock(_ context.Context, r api.SetClockRequestObject) (api.SetClockResponseObject, error) {
-	reading, err := c.c.Clocks.Set(r.Aid, r.Body.Now, r.Body.Frozen)
-	if err != nil {
-		return nil, echo.NewHTTPError(http.StatusBadRequest, err.Error())
-	}
-	return api.SetClock200JSONResponse{ClockJSONResponse: shown(reading)}, nil
-}
-
-// ResetClock implements the operation reset_clock.
-func (c *Control) ResetClock(_ context.Context, r api.ResetClockRequestObject) (api.ResetClockResponseObject, error) {
-	return api.ResetClock200JSONResponse{ClockJSONResponse: shown(c.c.Clocks.Reset(r.Aid))}, nil
-}
-
-// AdvanceClock implements the operation advance_clock.
-func (c *Control) AdvanceClock(_ context.Context, r api.AdvanceClockRequestObject) (api.AdvanceClockResponseObject, error) {
-	reading, err := c.c.Clocks.Advance(r.Aid, time.Duration(r.Body.Seconds)*time.Second)
-	if err != nil {
-		return nil, echo.NewHTTPError(http.StatusBadRequest, err.Error())
-	}
-	return api.AdvanceClock200JSONResponse{ClockJSONResponse: shown(reading)}, nil
-}
-
-func shown(r Reading) api.ClockJSONResponse {
-	return api.ClockJSONResponse{Now: r.Now.Time(), Frozen: r.Frozen}
 }

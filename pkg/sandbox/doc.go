@@ -1,9 +1,10 @@
-// Package sandbox is the control API of `kort sandbox`: it hands out fresh test accounts and steers the clock of
-// each, so that what takes months in production is over in milliseconds in a test.
+// Package sandbox is the control API of `kort sandbox`: it hands out fresh test accounts, and for each it has a clock,
+// contents that can be set, put aside and put back, faults and a log, so that what takes months or a bad day in
+// production is over in milliseconds in a test.
 //
 // Non-goals: the cards API, which is the production code path and knows nothing of the sandbox; and security beyond
 // keeping web pages out, as whoever reaches a sandbox may steer it.
 //
-// The surprising decision: nothing of an account is kept here but its clock. An account is fresh because its number
-// was not handed out before, and there is nothing to create.
+// The surprising decision: a request of the cards API holds its account until it is over, even when its client has left,
+// and what changes the account as a whole waits for it. So there is no moment in which half of an account is another one's.
 package sandbox

@@ -20,7 +20,7 @@ import (
 const (
 	jsonType = "application/json"
 	// maxBodyBytes bounds a request body.
-	maxBodyBytes = 64 << 10
+	maxBodyBytes = 8 << 20
 )
 
 // keepPagesOut refuses what a web page in a browser of this machine can send: browsers add an Origin to whatever
@@ -48,11 +48,7 @@ func hostName(header string) string {
 }
 
 // checks makes the check of each operation's requests ready, by operation id.
-func checks() (map[string][]echo.MiddlewareFunc, error) {
-	spec, err := api.GetSpec()
-	if err != nil {
-		return nil, fmt.Errorf("load the specification of the sandbox: %w", err)
-	}
+func checks(spec *openapi3.T) map[string][]echo.MiddlewareFunc {
 	all := map[string][]echo.MiddlewareFunc{}
 	for path, item := range spec.Paths.Map() {
 		for method, operation := range item.Operations() {
@@ -60,7 +56,7 @@ func checks() (map[string][]echo.MiddlewareFunc, error) {
 			all[operation.OperationID] = []echo.MiddlewareFunc{checkOf(route)}
 		}
 	}
-	return all, nil
+	return all
 }
 
 // checkOf refuses requests that are not as the specification says.

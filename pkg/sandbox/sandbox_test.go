@@ -61,8 +61,8 @@ func TestControlRefuses(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	handler := control.Around(http.NotFoundHandler())
-	const set, clock, ok = `{"frozen":true}`, "/sandbox/v1/accounts/T00000001/clock", http.StatusOK
+	const account = "/sandbox/v1/accounts/T00000001"
+	const set, clock, faults, ok = `{"frozen":true}`, account + "/clock", account + "/faults", http.StatusOK
 	for _, test := range []struct {
 		name, method, path, body string
 		header                   [2]string
@@ -84,7 +84,16 @@ func TestControlRefuses(t *testing.T) {
 		{"no JSON", "PUT", clock, `{`, [2]string{}, 400, "body: "},
 		{"too far", "POST", clock + "/advance", `{"seconds":9223372036854775807}`, [2]string{}, 400, "/seconds: "},
 		{"no such path", "GET", "/sandbox/v1/secrets", "", [2]string{}, 404, "message"},
-		{"another path", "GET", "/sandbox/v10", "", [2]string{}, 404, "404 page not found"},
+		{"a fault of nothing", "POST", faults, `{"times":1}`, [2]string{}, 400, "body: one of latency_ms"},
+		{"a fault of two kinds", "POST", faults, `{"code":"overloaded","connection":"reset"}`, [2]string{}, 400, "/connection: "},
+		{"a fault of no operation", "POST", faults, `{"code":"overloaded","operation":"x"}`, [2]string{}, 400, "/operation: "},
+		{"a fault of no code", "POST", faults, `{"code":"teapot"}`, [2]string{}, 400, "/code: "},
+		{"a fault that never strikes", "POST", faults, `{"code":"overloaded","probability":0}`, [2]string{}, 400, "/probability: "},
+		{"a fault without an end", "POST", faults, `{"code":"overloaded","times":0}`, [2]string{}, 400, "/times: "},
+		{"a snapshot of an odd name", "PUT", account + "/snapshots/a%20b", "", [2]string{}, 400, "name: "},
+		{"a seed for another account", "POST", account + "/seed", `{"account":"T00000002","cards":[]}`, [2]string{}, 400, "/account: "},
+		{"a seed without cards", "POST", account + "/seed", `{}`, [2]string{}, 400, "/cards: "},
+		{"a token with a space", "POST", account + "/seed", `{"cards":[{"card":{},"tokens":[{"value":"a b"}]}]}`, [2]string{}, 400, "/cards/0/tokens/0/value: "},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			clocks.Reset("T00000001")
@@ -96,7 +105,7 @@ func TestControlRefuses(t *testing.T) {
 				request.Header.Set(name, value)
 			}
 			answer := httptest.NewRecorder()
-			handler.ServeHTTP(answer, request)
+			control.ServeHTTP(answer, request)
 			if body := answer.Body.String(); answer.Code != test.status || !strings.Contains(body, test.says) {
 				t.Errorf("got %d %s, want %d and %q", answer.Code, body, test.status, test.says)
 			}

@@ -1,0 +1,75 @@
+package sandbox
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+
+	cards "github.com/kortwallet/kort/gen/api"
+)
+
+// cardsBase is where the paths of the cards API begin.
+const cardsBase = "/v1"
+
+// operations are those of the cards API, the ones with fewer parameters in their paths first.
+type operations []operation
+
+type operation struct {
+	id, method string
+	segments   []string // of the path; a parameter is in braces
+}
+
+func cardsOperations() (operations, error) {
+	spec, err := cards.GetSpec()
+	if err != nil {
+		return nil, fmt.Errorf("load the specification of the cards API: %w", err)
+	}
+	var all operations
+	for path, item := range spec.Paths.Map() {
+		for method, o := range item.Operations() {
+			all = append(all, operation{id: o.OperationID, method: method, segments: strings.Split(cardsBase+path, "/")})
+		}
+	}
+	slices.SortFunc(all, func(a, b operation) int { return cmp.Compare(a.parameters(), b.parameters()) })
+	return all, nil
+}
+
+func (o operation) parameters() (n int) {
+	for _, segment := range o.segments {
+		if isParameter(segment) {
+			n++
+		}
+	}
+	return n
+}
+
+func isParameter(segment string) bool { return strings.HasPrefix(segment, "{") }
+
+// find names the operation of a request, whose path is escaped as it came; it is empty where there is none.
+func (all operations) find(method, path string) string {
+	segments := strings.Split(path, "/")
+	for _, o := range all {
+		if o.method == method && slices.EqualFunc(o.segments, segments, fits) {
+			return o.id
+		}
+	}
+	return ""
+}
+
+func fits(want, got string) bool { return want == got || isParameter(want) && got != "" }
+
+func (all operations) has(id string) bool {
+	return slices.ContainsFunc(all, func(o operation) bool { return o.id == id })
+}
+
+// accountOf is the test account that a path names, or empty.
+func accountOf(path string) string {
+	rest, found := strings.CutPrefix(path, cardsBase+"/accounts/")
+	number, _, _ := strings.Cut(rest, "/")
+	digits, isTest := strings.CutPrefix(number, "T")
+	if !found || !isTest || len(digits) != 8 || strings.Trim(digits, "0123456789") != "" {
+		return ""
+	}
+	return number
+}
