@@ -166,6 +166,13 @@ func TestMetricsCount(t *testing.T) {
 		if waited := got.of("kort_posting_queue_wait_seconds_sum")[""]; waited < d.held.Seconds() {
 			t.Errorf("operations waited for %f s, want at least the %s of the one behind the lock", waited, d.held)
 		}
+		pools := samples{"pool=read": 1, "pool=write": 1}
+		if len(database) > 1 {
+			pools["pool=details"] = 1
+		}
+		if limits := got.of("kort_db_connections_limit"); !slices.Equal(slices.Sorted(maps.Keys(limits)), slices.Sorted(maps.Keys(pools))) {
+			t.Errorf("the pools of connections are %v, want %v", limits, pools)
+		}
 		for _, name := range []string{"go_goroutines", "process_open_fds", "kort_build_info"} {
 			if len(got.of(name)) != 1 {
 				t.Errorf("%s is missing", name)

@@ -67,6 +67,7 @@ func (s *server) openTraces(ctx context.Context) (err error) {
 func (s *server) watchServer(edge *httpapi.Server) {
 	if m := s.watch.Metrics; m != nil {
 		m.WatchQueue(s.poster.Waiting, s.poster.Limit)
+		m.WatchPools(s.store.PoolStats)
 		m.ExpectOperations(edge.Operations())
 	}
 }

@@ -3,7 +3,7 @@
 //
 // Purpose: it turns what the parts of a server report through their own small Observer
 // structs into metrics and spans. Each part that is watched has a file here with its
-// metrics (requests.go, writes.go), so a new part brings an Observer of its own and a
+// metrics (requests.go, writes.go, database.go), so a new part brings an Observer of its own and a
 // file. The dashboard and the alerts in dashboards/ name these metrics only; a test
 // holds them against a running server.
 //
