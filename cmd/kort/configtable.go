@@ -80,6 +80,8 @@ func configTable(app *kong.Application) string {
 	}
 	fmt.Fprintf(&table, "| | `%s` | | %s |\n", config.EnvDataKey,
 		"The data key itself, in place of a file: 64 hexadecimal digits or base64; several with commas, the current one first. There is no flag: other users can read a command line.")
+	fmt.Fprintf(&table, "| | `%s` | | %s |\n", config.EnvOTLPEndpoint,
+		"Address of an OpenTelemetry collector to send traces to, over HTTP, such as http://localhost:4318. The other standard OTEL_ variables count as well. There are no flags.")
 	return table.String()
 }
 

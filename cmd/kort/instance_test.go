@@ -53,8 +53,15 @@ func runHere(t *testing.T, args ...string) *instance {
 // serveApart starts a server as a process of its own.
 func serveApart(t *testing.T, args ...string) *instance {
 	t.Helper()
+	return serveWith(t, nil, args...)
+}
+
+// serveWith is serveApart with more variables in the environment.
+func serveWith(t *testing.T, env []string, args ...string) *instance {
+	t.Helper()
 	i := &instance{t: t, stdout: &transcript{}, stderr: &transcript{}, done: make(chan struct{})}
 	i.process = asProcess(context.WithoutCancel(t.Context()), serveArgs(args)...)
+	i.process.Env = append(i.process.Env, env...)
 	i.process.Stdout, i.process.Stderr = i.stdout, i.stderr
 	if err := i.process.Start(); err != nil {
 		t.Fatal(err)

@@ -72,6 +72,7 @@ func main() {
 func run(ctx context.Context, term *terminal, args []string) int {
 	var all commands
 	all.Serve.DataKey = config.Secret(os.Getenv(config.EnvDataKey))
+	all.Serve.Tracing = config.TracingFrom(os.Getenv)
 	helped := false // the parser goes on after --help
 	parser, err := newParser(&all, term, func(int) { helped = true })
 	if err != nil {

@@ -28,7 +28,8 @@ func TestMain(m *testing.M) {
 	// What the person who runs the tests has configured for a server is not for these.
 	for _, setting := range os.Environ() {
 		name, _, _ := strings.Cut(setting, "=")
-		if strings.HasPrefix(name, "KORT_") && name != pgtest.EnvURL && name != pgtest.EnvPolicy {
+		ours := strings.HasPrefix(name, "KORT_") && name != pgtest.EnvURL && name != pgtest.EnvPolicy
+		if ours || strings.HasPrefix(name, "OTEL_") {
 			if err := os.Unsetenv(name); err != nil {
 				panic(err)
 			}

@@ -37,6 +37,8 @@ func TestRefusals(t *testing.T) {
 		"serve --dev --max-batch=many",
 		"serve --dev --adr=:8080",
 		"serve --dev --addr=TAKEN --data-dir=DIR/dev",
+		"serve --dev --addr=localhost:0 --metrics-addr=TAKEN --data-dir=DIR/dev",
+		"serve --dev --metrics-addr=localhost:8080",
 		"serve --dev --database-url=mysql://kort:hush@db/kort",
 		"serve --jwks=http://issuer.example.com/keys --data-key-file=DIR/data-key " + complete,
 		"serve --jwks=DIR/none.json --data-key-file=DIR/data-key " + complete,

@@ -18,6 +18,7 @@ import (
 	"github.com/kortwallet/kort/pkg/httpapi"
 	"github.com/kortwallet/kort/pkg/keywatch"
 	"github.com/kortwallet/kort/pkg/ledger"
+	"github.com/kortwallet/kort/pkg/observe"
 	"github.com/kortwallet/kort/pkg/posting"
 	"github.com/kortwallet/kort/pkg/repository"
 )
@@ -39,6 +40,7 @@ type server struct {
 	keys       *auth.KeySource
 	store      *repository.Store
 	poster     *posting.Poster
+	watch      observe.Watch
 
 	// submitter makes what requests submit their operations with, in place of the
 	// poster. A benchmark measures parts of a server by it; nil in any real server.
@@ -84,7 +86,8 @@ func startServer(ctx context.Context, settings config.Serve, log *slog.Logger) (
 // start takes all steps, or none.
 func (s *server) start(ctx context.Context) error {
 	for _, step := range []func(context.Context) error{
-		s.takeDirectory, s.listen, s.openDataKeys, s.openKeys, s.openStore, s.watchDataKeys, s.openPoster, s.remember, s.serve,
+		s.takeDirectory, s.listen, s.openMetrics, s.openTraces, s.openDataKeys, s.openKeys, s.openStore, s.watchDataKeys,
+		s.openPoster, s.remember, s.serve,
 	} {
 		if err := step(ctx); err != nil {
 			return stopped(ctx, s, err)
@@ -254,6 +257,7 @@ func (s *server) openPoster(context.Context) error {
 	s.poster = posting.New(s.store, posting.Options{
 		Clock: s.clock, Log: s.log,
 		MaxBatch: s.settings.MaxBatch, MaxQueue: s.settings.MaxQueue, Committers: s.settings.Committers,
+		Caller: httpapi.RequestAttr, Observer: s.watch.Writes(),
 	})
 	s.onStop(s.poster.Close)
 	return nil
@@ -283,11 +287,12 @@ func (s *server) serve(ctx context.Context) error {
 		Store: s.store, Submit: submit, Overloaded: s.poster.Overloaded, Verifier: verifier, Keys: s.keys, DataKeys: s.dataKeys, KeysComplete: s.keyWatch.Complete,
 		Clock:      s.clock,
 		RequirePIN: s.settings.RequirePIN, RatePerSecond: s.settings.RatePerSecond, RateBurst: s.settings.RateBurst,
-		ValidateResponses: s.settings.ValidateResponses, Log: s.log,
+		ValidateResponses: s.settings.ValidateResponses, Log: s.log, Observer: s.watch.Requests(),
 	})
 	if err != nil {
 		return err
 	}
+	s.watchServer(edge)
 	var handler http.Handler = edge
 	if s.around != nil {
 		if handler, err = s.around(ctx, edge); err != nil {
@@ -306,7 +311,7 @@ func (s *server) serve(ctx context.Context) error {
 	}
 	go func() {
 		if err := web.Serve(edge.Listener(s.listener)); !errors.Is(err, http.ErrServerClosed) {
-			s.failed <- err
+			s.fail(err)
 		}
 	}()
 	s.onStop(func(ctx context.Context) error { return s.drain(ctx, edge, web) })

@@ -21,15 +21,8 @@ func (versionCmd) Run(term *terminal) error {
 
 // describe joins version, commit and platform.
 func describe(info *debug.BuildInfo) string {
-	settings := make(map[string]string, len(info.Settings))
-	for _, setting := range info.Settings {
-		settings[setting.Key] = setting.Value
-	}
-	version := info.Main.Version
-	if version == "" {
-		version = "(devel)"
-	}
-	parts := []string{version}
+	settings := settingsOf(info)
+	parts := []string{versionOf(info)}
 	if revision := settings["vcs.revision"]; revision != "" {
 		commit := "commit " + revision
 		if settings["vcs.modified"] == "true" {
@@ -38,4 +31,19 @@ func describe(info *debug.BuildInfo) string {
 		parts = append(parts, commit)
 	}
 	return strings.Join(append(parts, runtime.Version(), runtime.GOOS+"/"+runtime.GOARCH), ", ")
+}
+
+func versionOf(info *debug.BuildInfo) string {
+	if info.Main.Version == "" {
+		return "(devel)"
+	}
+	return info.Main.Version
+}
+
+func settingsOf(info *debug.BuildInfo) map[string]string {
+	settings := make(map[string]string, len(info.Settings))
+	for _, setting := range info.Settings {
+		settings[setting.Key] = setting.Value
+	}
+	return settings
 }

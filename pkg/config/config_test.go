@@ -57,6 +57,23 @@ func TestServeValidate(t *testing.T) {
 		{"keys over ftp", func(s *Serve) { s.JWKS = "ftp://issuer.example.com/keys" }, "--jwks"},
 		{"keys without a host", func(s *Serve) { s.JWKS = "https:///keys" }, "--jwks"},
 
+		{"metrics", func(s *Serve) { s.MetricsAddr = "localhost:9464" }, ""},
+		{"metrics on any port", func(s *Serve) { s.Addr, s.MetricsAddr = "localhost:0", "localhost:0" }, ""},
+		{"metrics without a port", func(s *Serve) { s.MetricsAddr = "localhost" }, "--metrics-addr (KORT_METRICS_ADDR)"},
+		{"metrics on the address of the API", func(s *Serve) { s.MetricsAddr = s.Addr }, "--metrics-addr (KORT_METRICS_ADDR)"},
+		{"traces", func(s *Serve) { s.Tracing.Endpoint = "http://collector:4318" }, ""},
+		{"traces to no address", func(s *Serve) { s.Tracing.TracesEndpoint = "collector:4318" }, "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"},
+		{"traces over gRPC", func(s *Serve) {
+			s.Tracing = Tracing{Endpoint: "http://collector:4317", Protocol: "grpc"}
+		}, "OTEL_EXPORTER_OTLP_PROTOCOL"},
+		{"traces over HTTP, the rest over gRPC", func(s *Serve) {
+			s.Tracing = Tracing{Endpoint: "http://collector:4318", Protocol: "grpc", TracesProtocol: "http/protobuf"}
+		}, ""},
+		{"traces elsewhere", func(s *Serve) { s.Tracing.Exporter = "zipkin" }, "OTEL_TRACES_EXPORTER"},
+		{"no traces, whatever the rest says", func(s *Serve) {
+			s.Tracing = Tracing{Endpoint: "collector", Protocol: "grpc", Disabled: true}
+		}, ""},
+
 		{"a PostgreSQL", func(s *Serve) { s.DatabaseURL = "postgres://kort:pw@db/kort" }, ""},
 		{"a PostgreSQL by its long name", func(s *Serve) { s.DatabaseURL = "postgresql://db/kort" }, ""},
 		{"another database", func(s *Serve) { s.DatabaseURL = "mysql://db/kort" }, "--database-url"},
@@ -211,5 +228,24 @@ func TestAudiences(t *testing.T) {
 	}
 	if got := (Identity{AudienceBases: []string{"https://b"}}).Audiences("https://a"); len(got) != 1 || got[0] != "https://b" {
 		t.Errorf("got %v, want the base alone", got)
+	}
+}
+
+func TestTracingIsOn(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		env  map[string]string
+		want bool
+	}{
+		"nothing":              {nil, false},
+		"an address":           {map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": "http://collector:4318"}, true},
+		"an address of traces": {map[string]string{"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": "http://collector:4318/v1/traces"}, true},
+		"the usual address":    {map[string]string{"OTEL_TRACES_EXPORTER": "otlp"}, true},
+		"none":                 {map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": "http://collector:4318", "OTEL_TRACES_EXPORTER": "none"}, false},
+		"disabled":             {map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": "http://collector:4318", "OTEL_SDK_DISABLED": "True"}, false},
+	} {
+		if got := TracingFrom(func(name string) string { return test.env[name] }).On(); got != test.want {
+			t.Errorf("%s: on is %t, want %t", name, got, test.want)
+		}
 	}
 }

@@ -22,6 +22,9 @@ type Serve struct {
 	Rules
 	WritePath
 	Log
+	Metrics
+	// Tracing is the value of standard variables, which the command reads.
+	Tracing Tracing `kong:"-"`
 }
 
 // Storage says how serve treats its database.
@@ -90,6 +93,8 @@ func (s Serve) Validate() error {
 	s.Secrets.check(&p)
 	s.Rules.check(&p)
 	s.WritePath.check(&p)
+	s.Metrics.check(&p, s.Addr)
+	s.Tracing.check(&p)
 	if s.Dev {
 		s.checkDev(&p)
 	} else {

@@ -95,6 +95,12 @@ var table = map[string]rule{
 	"pkg/tamper":   {ours: []string{"pkg/audit", "pkg/ledger", "pkg/repository"}, foreign: []string{uuidModule}},
 	"pkg/keywatch": {ours: []string{"pkg/ledger", "pkg/repository", "pkg/cardcode"}},
 
+	// It turns what the parts of a server report into metrics and traces.
+	"pkg/observe": {
+		ours:    []string{"gen", "pkg/httpapi", "pkg/ledger", "pkg/posting"},
+		foreign: []string{"github.com/prometheus/client_golang", "go.opentelemetry.io/otel"},
+	},
+
 	"pkg/ledgertest": {ours: []string{"pkg/ledger"}, foreign: []string{uuidModule, "pgregory.net/rapid"}},
 
 	"pkg/strictjson":          {},

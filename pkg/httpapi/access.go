@@ -9,12 +9,18 @@ import (
 	"github.com/kortwallet/kort/pkg/auth"
 )
 
-// principalKey finds the principal in a request's context.
-type principalKey struct{}
+// callerKey finds the caller in a request's context.
+type callerKey struct{}
+
+// caller is who has sent a request, once the token is verified, and the request's id.
+type caller struct {
+	principal auth.Principal
+	requestID string
+}
 
 func principalOf(ctx context.Context) auth.Principal {
-	p, _ := ctx.Value(principalKey{}).(auth.Principal)
-	return p
+	who, _ := ctx.Value(callerKey{}).(caller)
+	return who.principal
 }
 
 // authenticate verifies the access token, once per request. It gives the principal's
@@ -32,7 +38,7 @@ func (s *Server) authenticate(ctx context.Context, c echo.Context) error {
 		}
 		return f
 	}
-	c.SetRequest(c.Request().WithContext(context.WithValue(ctx, principalKey{}, principal)))
+	c.SetRequest(c.Request().WithContext(context.WithValue(ctx, callerKey{}, caller{principal, requestID(c)})))
 	return nil
 }
 

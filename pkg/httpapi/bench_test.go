@@ -26,6 +26,7 @@ import (
 	"github.com/kortwallet/kort/pkg/cardcode"
 	"github.com/kortwallet/kort/pkg/httpapi"
 	"github.com/kortwallet/kort/pkg/ledger"
+	"github.com/kortwallet/kort/pkg/observe"
 )
 
 const (
@@ -215,6 +216,14 @@ func edgeAlone(b *testing.B, change func(*httpapi.Config)) (handler http.Handler
 // The edge: routing, authentication, validation, decoding, answer and log.
 func BenchmarkPostTransaction(b *testing.B) {
 	handler, token := edgeAlone(b, func(*httpapi.Config) {})
+	benchLoad(b, handler, postRequest(token))
+}
+
+// The same with metrics, which every request is counted in.
+func BenchmarkPostTransactionCounted(b *testing.B) {
+	handler, token := edgeAlone(b, func(c *httpapi.Config) {
+		c.Observer = observe.Watch{Metrics: observe.NewMetrics(observe.Build{})}.Requests()
+	})
 	benchLoad(b, handler, postRequest(token))
 }
 

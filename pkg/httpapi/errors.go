@@ -34,6 +34,7 @@ type failure struct {
 	code       api.ErrorCode
 	problems   []problem
 	retryAfter time.Duration
+	locksPIN   bool  // for the observer
 	cause      error // for the log; never for the client
 }
 
@@ -152,7 +153,9 @@ func failureOf(err error) *failure {
 	case errors.As(err, &f):
 		return f
 	case errors.As(err, &refusal):
-		return &failure{code: api.ErrorCode(refusal.Code), problems: refusal.Problems, retryAfter: refusal.RetryAfter}
+		return &failure{
+			code: api.ErrorCode(refusal.Code), problems: refusal.Problems, retryAfter: refusal.RetryAfter, locksPIN: refusal.LocksPIN,
+		}
 	case errors.Is(err, repository.ErrNotFound):
 		return fail(api.ErrorCodeNotFound)
 	case errors.Is(err, repository.ErrUnknownCursor):
@@ -190,7 +193,7 @@ func (s *Server) sendError(err error, c echo.Context) {
 	c.Set(failureKey, f)
 	a := answerFor(f.code)
 	if a.status >= http.StatusInternalServerError && f != errBusy && f != errKeyMissing && !errors.Is(f.cause, context.Canceled) {
-		s.c.Log.Error("request failed", "request_id", requestID(c), "route", c.Path(), "code", f.code, "cause", f.cause)
+		s.c.Log.ErrorContext(c.Request().Context(), "request failed", "request_id", requestID(c), "route", c.Path(), "code", f.code, "cause", f.cause)
 	}
 	if c.Response().Committed {
 		return
@@ -203,7 +206,7 @@ func (s *Server) sendError(err error, c echo.Context) {
 		header.Set(echo.HeaderRetryAfter, strconv.Itoa(int(math.Ceil(f.retryAfter.Seconds()))))
 	}
 	if err := s.sendFailure(c, f, a); err != nil {
-		s.c.Log.Warn("answer not sent", "request_id", requestID(c), "cause", err)
+		s.c.Log.WarnContext(c.Request().Context(), "answer not sent", "request_id", requestID(c), "cause", err)
 	}
 }
 

@@ -76,7 +76,7 @@ func (l *history) VisitAidCardsCardidTransactionsTidGetResponse(w http.ResponseW
 	w.WriteHeader(http.StatusOK)
 	out := bufio.NewWriterSize(w, historyBufferBytes)
 	if err := l.write(out); err != nil {
-		l.h.Log.Error("list of transactions cut off", "cause", err)
+		l.h.Log.ErrorContext(l.ctx, "list of transactions cut off", RequestAttr(l.ctx), "cause", err)
 		panic(http.ErrAbortHandler)
 	}
 	return nil

@@ -66,8 +66,8 @@ func (s *Server) log(next echo.HandlerFunc) echo.HandlerFunc {
 			slog.Int64("duration_us", time.Since(start).Microseconds()))
 		if principal := principalOf(c.Request().Context()); principal.Subject != "" {
 			attributes = append(attributes, slog.String("subject", principal.Subject))
-			if account, err := pathValue(c, c.Param("aid")); err == nil && principal.OpensAccount(account) {
-				attributes = append(attributes, slog.String("account", account)) // any other is only what the client wrote
+			if account := accountOf(c); account != "" {
+				attributes = append(attributes, slog.String("account", account))
 			}
 		}
 		if f, failed := c.Get(failureKey).(*failure); failed {

@@ -18,7 +18,7 @@ type routeKey struct{ method, path string }
 func (s *Server) route(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		path := echo.GetPath(c.Request())
-		if s.routed[routeKey{c.Request().Method, c.Path()}] && fits(c.Path(), path) {
+		if s.routed[routeKey{c.Request().Method, c.Path()}] != "" && fits(c.Path(), path) {
 			return next(c)
 		}
 		methods := s.methods(path)

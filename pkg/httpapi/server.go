@@ -52,6 +52,8 @@ type Config struct {
 	// ValidateResponses checks each answer against the contract before it is sent.
 	ValidateResponses bool
 	Log               *slog.Logger
+	// Observer is told about each request. Without one nothing is measured.
+	Observer Observer
 }
 
 // Server serves the contract. It is an http.Handler, safe for concurrent use.
@@ -59,8 +61,8 @@ type Server struct {
 	c      Config
 	echo   *echo.Echo
 	routes []*echo.Route
-	// routed are the same routes.
-	routed map[routeKey]bool
+	// routed says which operation each of them is for.
+	routed map[routeKey]string
 	// busy is the whole answer to a request that is refused for overload.
 	busy      []byte
 	turnstile *turnstile
@@ -76,12 +78,16 @@ func New(c Config) (*Server, error) {
 	s.echo.HideBanner, s.echo.HidePort = true, true
 	s.echo.Binder = binder{}
 	s.echo.HTTPErrorHandler = s.sendError
-	s.echo.Use(s.protect, s.identify, s.log, s.recover, s.route)
-
 	operations, err := operations()
 	if err != nil {
 		return nil, err
 	}
+	s.routed = operationNames(operations)
+	s.echo.Use(s.protect, s.identify)
+	if c.Observer.End != nil {
+		s.echo.Use(s.observe)
+	}
+	s.echo.Use(s.log, s.recover, s.route)
 	if s.busy, err = busyAnswer(); err != nil {
 		return nil, err
 	}
@@ -98,16 +104,24 @@ func New(c Config) (*Server, error) {
 	api.RegisterHandlersWithOptions(s.echo, api.NewStrictHandler(h, nil), api.RegisterHandlersOptions{
 		BaseURL: basePath, OperationMiddlewares: chains,
 	})
-	probe := []string{http.MethodGet, http.MethodHead}
-	s.echo.Match(probe, "/healthz", s.health)
-	s.echo.Match(probe, "/readyz", s.ready)
+	s.echo.Match(probeMethods(), healthPath, s.health)
+	s.echo.Match(probeMethods(), readyPath, s.ready)
 	s.routes = s.echo.Routes()
-	s.routed = make(map[routeKey]bool, len(s.routes))
 	for _, route := range s.routes {
-		s.routed[routeKey{route.Method, route.Path}] = true
+		if s.routed[routeKey{route.Method, route.Path}] == "" {
+			return nil, fmt.Errorf("the route %s %s belongs to no operation", route.Method, route.Path)
+		}
 	}
 	return s, nil
 }
+
+// Where the probes are.
+const (
+	healthPath = "/healthz"
+	readyPath  = "/readyz"
+)
+
+func probeMethods() []string { return []string{http.MethodGet, http.MethodHead} }
 
 // gate stands before an operation's handler.
 type gate struct {

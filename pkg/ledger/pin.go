@@ -59,9 +59,10 @@ func tryPIN(now Micros, pin *PIN, attempt PINAttempt, required bool) (*PIN, *Ref
 		return &next, nil
 	}
 	next.Failures++
+	refusal := refuse(CodeInvalidPIN)
 	if next.Failures >= MaxPINFailures {
 		until := now.Add(PINLockTime)
-		next.LockedUntil = &until
+		next.LockedUntil, refusal.LocksPIN = &until, true
 	}
-	return &next, refuse(CodeInvalidPIN)
+	return &next, refusal
 }

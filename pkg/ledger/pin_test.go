@@ -22,13 +22,13 @@ func TestPINLock(t *testing.T) {
 	w := newWorld(t)
 	w.do(w.create("A", 10, w.withPIN("right")))
 	for i := range 5 {
-		w.refuse(w.guess("wrong"), ledger.CodeInvalidPIN)
-		if pin := w.card("A").PIN; pin.Failures != i+1 || (pin.LockedUntil != nil) != (i == 4) {
-			t.Fatalf("after %d wrong tries: %+v", i+1, pin)
+		refusal := w.refuse(w.guess("wrong"), ledger.CodeInvalidPIN)
+		if pin := w.card("A").PIN; pin.Failures != i+1 || (pin.LockedUntil != nil) != (i == 4) || refusal.LocksPIN != (i == 4) {
+			t.Fatalf("after %d wrong tries: %+v, refused with %+v", i+1, pin, refusal)
 		}
 	}
-	if refusal := w.refuse(w.guess("right"), ledger.CodePINLocked); refusal.RetryAfter != 15*time.Minute {
-		t.Errorf("retry after %s", refusal.RetryAfter)
+	if refusal := w.refuse(w.guess("right"), ledger.CodePINLocked); refusal.RetryAfter != 15*time.Minute || refusal.LocksPIN {
+		t.Errorf("refused with %+v", refusal)
 	}
 	w.later(15*time.Minute - time.Microsecond)
 	if refusal := w.refuse(w.guess("wrong"), ledger.CodePINLocked); refusal.RetryAfter != time.Microsecond {

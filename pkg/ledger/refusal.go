@@ -37,6 +37,7 @@ type Refusal struct {
 	Code       Code
 	Problems   []Problem
 	RetryAfter time.Duration // set with CodePINLocked
+	LocksPIN   bool          // the wrong PIN is the one that locks the card's PIN
 }
 
 // Problem says which part of a request a refusal is about.

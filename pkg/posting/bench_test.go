@@ -60,7 +60,7 @@ func (p *Poster) benchmark(b *testing.B, size, cards int) {
 				Amount: 1, AmountGiven: true, Currency: ledger.NOK, By: "bench",
 			}})
 		}
-		p.commit([]group{batch})
+		p.commit(b.Context(), []group{batch})
 		for _, r := range batch.requests {
 			if r.err != nil {
 				b.Fatal(r.err)

@@ -41,47 +41,62 @@ type group struct {
 
 // commit commits a batch and answers its callers. A failure that is nobody's
 // refusal and does not pass is isolated by committing each operation alone.
-func (p *Poster) commit(batch []group) {
-	err := p.commitWithRetries(&batch)
+func (p *Poster) commit(ctx context.Context, batch []group) {
+	err := p.commitWithRetries(ctx, &batch)
 	switch {
 	case err == nil:
-		answer(batch, nil)
+		p.answer(batch, nil)
 	case errors.Is(err, repository.ErrUnavailable):
-		p.o.Log.Error("the database is unavailable", "error", err)
-		answer(batch, err)
+		p.o.Log.ErrorContext(ctx, "the database is unavailable", "error", err)
+		p.answer(batch, err)
 	case errors.Is(err, repository.ErrConflict) && size(batch) == 1:
-		p.o.Log.Warn("other servers came first too often", "error", err)
-		answer(batch, ErrOverloaded)
+		p.o.Log.WarnContext(ctx, "other servers came first too often", "error", err)
+		p.answer(batch, ErrContended)
 	case size(batch) > 1:
-		p.o.Log.Warn("a batch failed, its operations are tried one by one", "error", err, "operations", size(batch))
+		p.o.Log.WarnContext(ctx, "a batch failed, its operations are tried one by one", "error", err, "operations", size(batch))
 		for _, g := range batch {
 			for _, r := range g.requests {
-				p.commit([]group{{account: g.account, requests: []*request{r}}})
+				p.commit(ctx, []group{{account: g.account, requests: []*request{r}}})
 			}
 		}
 	case size(batch) == 1:
-		p.o.Log.Error("an operation failed", "error", err, "account", batch[0].account)
-		answer(batch, ErrInternal)
+		p.logFailed(batch, err)
+		p.answer(batch, ErrInternal)
+	}
+}
+
+// logFailed writes down why an operation failed, as a line of the request that it came
+// with.
+func (p *Poster) logFailed(batch []group, err error) {
+	for _, g := range batch { // one of them has the operation; others may be empty
+		for _, r := range g.requests {
+			p.o.Log.ErrorContext(r.ctx, "an operation failed", "error", err, "account", g.account, p.o.caller(r.ctx))
+		}
 	}
 }
 
 // commitWithRetries tries a batch until it is committed or the attempts are used
 // up. Operations that panic are answered and leave the batch.
-func (p *Poster) commitWithRetries(batch *[]group) error {
+func (p *Poster) commitWithRetries(ctx context.Context, batch *[]group) error {
 	conflicts, outages, start := 0, 0, time.Now()
 	for {
-		err := p.try(*batch)
+		began := time.Now()
+		err := p.try(ctx, *batch)
+		p.o.Observer.attempted(ctx, Attempt{Outcome: outcomeOf(err), Operations: size(*batch), Took: time.Since(began)})
 		var panicked *panicError
 		switch {
 		case err == nil:
 			return nil
 		case errors.As(err, &panicked):
-			p.o.Log.Error("an operation panicked", "panic", panicked.value, "stack", string(panicked.stack))
 			if panicked.request == nil {
+				p.o.Log.ErrorContext(ctx, "an operation panicked", "panic", panicked.value, "stack", string(panicked.stack))
 				return err
 			}
-			*batch = without(*batch, panicked.request)
-			panicked.request.answer(ErrInternal)
+			bad := panicked.request
+			p.o.Log.ErrorContext(bad.ctx, "an operation panicked",
+				"panic", panicked.value, "stack", string(panicked.stack), p.o.caller(bad.ctx))
+			*batch = without(*batch, bad)
+			p.answerOne(bad, ErrInternal)
 			continue
 		case errors.Is(err, repository.ErrConflict) && conflicts < maxConflicts:
 			conflicts++
@@ -94,12 +109,27 @@ func (p *Poster) commitWithRetries(batch *[]group) error {
 	}
 }
 
+// outcomeOf says how an attempt with this error ended.
+func outcomeOf(err error) Outcome {
+	var panicked *panicError
+	switch {
+	case err == nil:
+		return OutcomeCommitted
+	case errors.As(err, &panicked):
+		return OutcomePanicked
+	case errors.Is(err, repository.ErrConflict):
+		return OutcomeConflict
+	case errors.Is(err, repository.ErrUnavailable):
+		return OutcomeUnavailable
+	}
+	return OutcomeFailed
+}
+
 // attempt loads, decides and writes a batch in one transaction. Callers are not
 // answered yet: until the commit returned, nothing has happened.
 //
-// The context is nobody's but its own: no caller who leaves can cut a commit in
-// two.
-func (p *Poster) attempt(batch []group) (err error) {
+// The context is that of the commit: no caller who leaves can cut a commit in two.
+func (p *Poster) attempt(ctx context.Context, batch []group) (err error) {
 	if size(batch) == 0 {
 		return nil
 	}
@@ -108,7 +138,6 @@ func (p *Poster) attempt(batch []group) (err error) {
 			err = &panicError{value: value, stack: debug.Stack()}
 		}
 	}()
-	ctx := context.Background()
 	if p.store.Postgres() {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, attemptTimeout)
@@ -171,12 +200,23 @@ func (r *request) answer(err error) {
 	close(r.done)
 }
 
-func answer(batch []group, err error) {
+func (p *Poster) answer(batch []group, err error) {
 	for _, g := range batch {
 		for _, r := range g.requests {
-			r.answer(err)
+			p.answerOne(r, err)
 		}
 	}
+}
+
+// answerOne answers a caller: with the error, or with what the ledger made of the
+// operation.
+func (p *Poster) answerOne(r *request, err error) {
+	said := err
+	if said == nil {
+		said = r.err
+	}
+	p.o.Observer.answered(r.ctx, said)
+	r.answer(err)
 }
 
 func size(batch []group) int {

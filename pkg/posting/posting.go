@@ -16,6 +16,7 @@ package posting
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"sync"
 	"time"
@@ -45,14 +46,31 @@ var ErrOverloaded = errors.New("too many operations are waiting")
 // client could mend. The cause is logged.
 var ErrInternal = errors.New("posting failed")
 
+// ErrContended is the [ErrOverloaded] of an operation for which other servers came
+// first too often.
+var ErrContended = fmt.Errorf("%w: other servers came first too often", ErrOverloaded)
+
 // Options tune a Poster. Zero values mean the defaults.
 type Options struct {
 	// Clock tells the moment at which an account's batch is decided; by default the
 	// real one.
 	Clock func(account string) ledger.Micros
 	// Log receives the causes of internal errors.
-	Log                            *slog.Logger
+	Log *slog.Logger
+	// Caller names, in the log, the request that an operation came with, by the context
+	// that it was submitted with. Nil is for none.
+	Caller func(context.Context) slog.Attr
+	// Observer is told what happens.
+	Observer                       Observer
 	MaxBatch, MaxQueue, Committers int
+}
+
+// caller is for a line of the log; an empty attribute leaves no trace there.
+func (o Options) caller(ctx context.Context) slog.Attr {
+	if o.Caller == nil {
+		return slog.Attr{}
+	}
+	return o.Caller(ctx)
 }
 
 // Poster accepts operations and commits them. It is safe for concurrent use.
@@ -61,7 +79,7 @@ type Poster struct {
 	o     Options
 	// try is attempt, but for tests of what follows on failures that no database can be
 	// brought to.
-	try func([]group) error
+	try func(context.Context, []group) error
 
 	mu      sync.Mutex
 	wake    *sync.Cond
@@ -80,6 +98,9 @@ type queue struct {
 
 // request is an operation on its way.
 type request struct {
+	// ctx is for the log and the observer. That it ends ends nothing here.
+	ctx     context.Context
+	queued  time.Time
 	account string
 	op      ledger.Operation
 	result  ledger.Result
@@ -121,8 +142,9 @@ func positive(n, fallback int) int {
 // [repository.ErrUnavailable]; or the context's, when the caller stopped waiting:
 // then the operation goes on without it.
 func (p *Poster) Submit(ctx context.Context, account string, op ledger.Operation) (ledger.Result, error) {
-	r := &request{account: account, op: op, done: make(chan struct{})}
+	r := &request{ctx: p.o.Observer.submitted(ctx, account), account: account, op: op, done: make(chan struct{})}
 	if !p.enqueue(r) {
+		p.o.Observer.answered(r.ctx, ErrOverloaded)
 		return ledger.Result{}, ErrOverloaded
 	}
 	select {
@@ -144,6 +166,7 @@ func (p *Poster) enqueue(r *request) bool {
 		q = &queue{}
 		p.queues[r.account] = q
 	}
+	r.queued = time.Now()
 	q.requests = append(q.requests, r)
 	p.waiting++
 	if !q.busy && len(q.requests) == 1 {
@@ -152,6 +175,16 @@ func (p *Poster) enqueue(r *request) bool {
 	}
 	return true
 }
+
+// Waiting is how many operations wait in the queue now.
+func (p *Poster) Waiting() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.waiting
+}
+
+// Limit is how many operations may wait.
+func (p *Poster) Limit() int { return p.o.MaxQueue }
 
 // Overloaded tells whether an operation would be turned away now. It costs next to
 // nothing, so that it can be asked before there is an operation.
@@ -191,7 +224,9 @@ func (p *Poster) run() {
 		if batch == nil {
 			return
 		}
-		p.commit(batch)
+		ctx := p.o.Observer.taken(batch)
+		p.commit(ctx, batch)
+		p.o.Observer.finished(ctx)
 		p.release(batch)
 	}
 }

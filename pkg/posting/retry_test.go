@@ -1,6 +1,7 @@
 package posting
 
 import (
+	"context"
 	"errors"
 	"testing"
 
@@ -29,12 +30,12 @@ func TestRetriesEnd(t *testing.T) {
 			t.Parallel()
 			var log logged
 			attempts := 0
-			p := &Poster{o: Options{Log: log.logger()}, try: func([]group) error { attempts++; return test.err }}
+			p := &Poster{o: Options{Log: log.logger()}, try: func(context.Context, []group) error { attempts++; return test.err }}
 			var requests []*request
 			for range test.operations {
 				requests = append(requests, &request{account: "T00000001", done: make(chan struct{})})
 			}
-			p.commit([]group{{account: "T00000001", requests: requests}})
+			p.commit(t.Context(), []group{{account: "T00000001", requests: requests}})
 			for _, r := range requests {
 				select {
 				case <-r.done:
@@ -58,7 +59,7 @@ func TestTroublesThatPass(t *testing.T) {
 	t.Parallel()
 	var log logged
 	attempts := 0
-	p := &Poster{o: Options{Log: log.logger()}, try: func([]group) error {
+	p := &Poster{o: Options{Log: log.logger()}, try: func(context.Context, []group) error {
 		attempts++
 		switch {
 		case attempts > 24:
@@ -69,7 +70,7 @@ func TestTroublesThatPass(t *testing.T) {
 		return repository.ErrUnavailable
 	}}
 	r := &request{account: "T00000001", done: make(chan struct{})}
-	p.commit([]group{{account: r.account, requests: []*request{r}}})
+	p.commit(t.Context(), []group{{account: r.account, requests: []*request{r}}})
 	if <-r.done; r.err != nil || attempts != 25 {
 		t.Errorf("%v after %d attempts", r.err, attempts)
 	}

@@ -217,6 +217,15 @@ func (s *Store) Postgres() bool { return s.dialect.postgres }
 // Ping checks that the database answers.
 func (s *Store) Ping(ctx context.Context) error { return classify(s.read.PingContext(ctx)) }
 
+// PoolStats says how busy each pool of connections is, by what it is for.
+func (s *Store) PoolStats() map[string]sql.DBStats {
+	stats := map[string]sql.DBStats{"read": s.read.Stats(), "write": s.write.Stats()}
+	if s.details != nil {
+		stats["details"] = s.details.pool.Stats()
+	}
+	return stats
+}
+
 // Close releases the connections.
 func (s *Store) Close() error {
 	s.statistics.stop()
