@@ -67,8 +67,8 @@ func (c *benchServerCmd) Run(ctx context.Context, term *terminal) (err error) {
 	return stopped(ctx, s, untilStdinEnds(ctx, s.failed))
 }
 
-// untilStdinEnds returns nil when the benchmark is over, or what ended the server
-// before.
+// untilStdinEnds returns nil when whoever started the server has ended, or what ended the
+// server before.
 func untilStdinEnds(ctx context.Context, failed <-chan error) error {
 	left := make(chan struct{})
 	go func() {

@@ -53,6 +53,9 @@ func (c *sandboxCmd) Run(ctx context.Context, term *terminal) error {
 	if err != nil {
 		return stopped(ctx, s.server, err)
 	}
+	if c.UntilEOF {
+		return stopped(ctx, s.server, untilStdinEnds(ctx, s.failed))
+	}
 	return s.run(ctx)
 }
 

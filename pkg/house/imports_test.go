@@ -74,6 +74,9 @@ var table = map[string]rule{
 		foreign: []string{uuidModule, echo, kinOpenAPI},
 	},
 
+	// What tests of clients import builds the program and talks to it, and links none of it.
+	"pkg/kortest": {ours: []string{"gen"}, foreign: []string{"github.com/gofrs/flock"}},
+
 	// The benchmark drives a server from outside and audits what it left behind.
 	"pkg/bench": {
 		ours: []string{
