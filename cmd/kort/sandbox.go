@@ -71,8 +71,8 @@ func startSandbox(ctx context.Context, settings config.Sandbox, log *slog.Logger
 
 // mintForTests makes a token with all rights in an account.
 func (s *server) mintForTests(account string) (string, error) {
-	return s.signingKey.Mint(auth.Claims{
+	return s.signingKeys.Mint(auth.Claims{
 		Account: account, Issuer: s.identity.Issuer, AudienceBase: s.identity.AudienceBases[0],
 		Subject: welcomeSubject, Scopes: []string{auth.ScopeAdmin}, TTL: welcomeTTL,
-	}, time.Now())
+	})
 }

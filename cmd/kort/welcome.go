@@ -47,10 +47,10 @@ Then
 // welcome prints where the server is and a first request that works as it stands.
 func (s *server) welcome(term *terminal) error {
 	now := time.Now()
-	token, err := s.signingKey.Mint(auth.Claims{
+	token, err := s.signingKeys.Mint(auth.Claims{
 		Account: welcomeAccount, Issuer: s.identity.Issuer, AudienceBase: s.identity.AudienceBases[0],
 		Subject: welcomeSubject, Scopes: []string{auth.ScopeAdmin}, TTL: welcomeTTL,
-	}, now)
+	})
 	if err != nil {
 		return err
 	}

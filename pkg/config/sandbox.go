@@ -36,6 +36,7 @@ func (s Sandbox) Serve(directory string) Serve {
 			Addr: addr, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 30 * time.Second, WriteTimeout: time.Minute,
 			IdleTimeout: 2 * time.Minute, ShutdownTimeout: 5 * time.Second,
 		},
-		Log: s.Log,
+		Identity: Identity{TokenTTL: DefaultTokenTTL},
+		Log:      s.Log,
 	}
 }

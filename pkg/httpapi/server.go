@@ -36,7 +36,6 @@ type Config struct {
 	// one can be refused before anything is spent on it. Nil is never.
 	Overloaded func() bool
 	Verifier   *auth.Verifier
-	Keys       *auth.KeySource
 	DataKeys   cardcode.Keyring
 	// KeysComplete tells whether DataKeys has every key of the database. While it has
 	// not, no request is answered but with 503: a token of another key would seem not to
@@ -171,7 +170,7 @@ func (s *Server) ready(c echo.Context) error {
 		return c.JSON(http.StatusServiceUnavailable, map[string]string{"status": "shutting down"})
 	case s.c.Store.Ping(ctx) != nil:
 		return c.JSON(http.StatusServiceUnavailable, map[string]string{"status": "the database does not answer"})
-	case s.c.Keys != nil && !s.c.Keys.Ready():
+	case s.c.Verifier != nil && !s.c.Verifier.Ready():
 		return c.JSON(http.StatusServiceUnavailable, map[string]string{"status": "no keys to verify tokens with"})
 	case !s.keysComplete():
 		return c.JSON(http.StatusServiceUnavailable, map[string]string{"status": "a data key is missing or could not be looked for"})
