@@ -16,6 +16,17 @@ import (
 // development server makes one that is missing.
 func loadDataKeys(settings config.Serve) (cardcode.Keyring, error) {
 	dir := dataDir(settings.DataDir)
+	if settings.DataKey == "" && settings.DataKeyFile == "" {
+		if err := createDataKey(dir.dataKeyFile()); err != nil && !errors.Is(err, fs.ErrExist) {
+			return cardcode.Keyring{}, err
+		}
+	}
+	return readDataKeys(settings.Secrets, dir)
+}
+
+// readDataKeys reads the keys that are given, or those that a development server has
+// made in its directory.
+func readDataKeys(settings config.Secrets, dir dataDir) (cardcode.Keyring, error) {
 	switch {
 	case settings.DataKey != "":
 		keys, err := cardcode.ParseKeyList(settings.DataKey.Reveal())
@@ -29,9 +40,6 @@ func loadDataKeys(settings config.Serve) (cardcode.Keyring, error) {
 			return keys, fmt.Errorf("%s: %w", config.Name("data-key-file"), err)
 		}
 		return keys, nil
-	}
-	if err := createDataKey(dir.dataKeyFile()); err != nil && !errors.Is(err, fs.ErrExist) {
-		return cardcode.Keyring{}, err
 	}
 	_, keys, err := readKeyFile(dir.dataKeyFile())
 	return keys, err

@@ -50,8 +50,10 @@ type commands struct {
 	Bench   benchCmd   `cmd:"" help:"Measure requests per second and latencies on this machine."`
 	Proof   proofCmd   `cmd:"" help:"Attack servers of this program and check that nothing is lost."`
 	Keys    keysCmd    `cmd:"" help:"Look after the keys under which tokens and PINs are stored."`
+	Clients clientsCmd `cmd:"" help:"Look after the API clients that get tokens from the server."`
 	Version versionCmd `cmd:"" help:"Print the version."`
 
+	SigningKey  signingKeyCmd  `cmd:"" help:"Look after the keys that sign the server's own tokens."`
 	Conformance conformanceCmd `cmd:"" help:"Check whether a server, this one or another, keeps the contract of the API."`
 
 	DataKey     keysCmd        `cmd:"" hidden:"" help:"The older name of keys."`
@@ -71,6 +73,7 @@ func main() {
 func run(ctx context.Context, term *terminal, args []string) int {
 	var all commands
 	all.Serve.DataKey = config.Secret(os.Getenv(config.EnvDataKey))
+	all.Clients.Create.DataKey = all.Serve.DataKey
 	helped := false // the parser goes on after --help
 	parser, err := newParser(&all, term, func(int) { helped = true })
 	if err != nil {

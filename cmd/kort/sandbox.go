@@ -10,6 +10,7 @@ import (
 
 	"github.com/kortwallet/kort/pkg/auth"
 	"github.com/kortwallet/kort/pkg/config"
+	"github.com/kortwallet/kort/pkg/identity"
 	"github.com/kortwallet/kort/pkg/sandbox"
 )
 
@@ -20,16 +21,18 @@ type sandboxCmd struct {
 
 // Help is the long help.
 func (sandboxCmd) Help() string {
-	return `Serves the API for tests, on a temporary database that is removed at the end. When it is ready it prints one line of JSON on stdout: the url, a fresh test account, and a token for it with all rights.
+	return `Serves the API for tests, on a temporary database that is removed at the end. When it is ready it prints one line of JSON on stdout: the url, a fresh test account, a token for it with all rights, and the id and the secret of an API client that gets such tokens.
 
 Under ` + sandbox.BasePath + ` it has a control API for more accounts and for the clock of each; see openapi/sandbox.yaml.`
 }
 
 // ready is the line that says that a sandbox can be used.
 type ready struct {
-	URL     string `json:"url"`
-	Account string `json:"account"`
-	Token   string `json:"token"`
+	URL          string `json:"url"`
+	Account      string `json:"account"`
+	Token        string `json:"token"`
+	ClientID     string `json:"client_id"`
+	ClientSecret string `json:"client_secret"`
 }
 
 // Run serves until the context ends.
@@ -38,9 +41,9 @@ func (c *sandboxCmd) Run(ctx context.Context, term *terminal) error {
 	if err != nil {
 		return err
 	}
-	account, token, err := control.NewAccount()
+	made, err := control.NewAccount(ctx)
 	if err == nil {
-		err = json.NewEncoder(term.stdout).Encode(ready{s.identity.PublicURL, account, token})
+		err = json.NewEncoder(term.stdout).Encode(ready{s.identity.PublicURL, made.Account, made.Token, made.ClientID, made.ClientSecret})
 	}
 	if err != nil {
 		return stopped(ctx, s, fmt.Errorf("say that the sandbox is ready: %w", err))
@@ -58,11 +61,13 @@ func startSandbox(ctx context.Context, settings config.Sandbox, log *slog.Logger
 	s := newServer(settings.Serve(directory), log)
 	s.onStop(func(context.Context) error { return os.RemoveAll(directory) })
 	//nolint:contextcheck // it prepares checks of requests, which have contexts of their own
-	control, err := sandbox.New(sandbox.Config{Mint: s.mintForTests, Clocks: clocks, Hosts: settings.Hosts, Log: log})
+	control, err := sandbox.New(sandbox.Config{
+		Mint: s.mintForTests, NewClient: s.newClientForTests, Clocks: clocks, Hosts: settings.Hosts, Log: log,
+	})
 	if err != nil {
 		return nil, nil, stopped(ctx, s, err)
 	}
-	s.clock, s.around, s.ephemeral = clocks.Now, control.Around, true
+	s.clock, s.around, s.ephemeral, s.anyBase = clocks.Now, control.Around, true, true
 	if err := s.start(ctx); err != nil {
 		return nil, nil, err
 	}
@@ -75,4 +80,13 @@ func (s *server) mintForTests(account string) (string, error) {
 		Account: account, Issuer: s.identity.Issuer, AudienceBase: s.identity.AudienceBases[0],
 		Subject: welcomeSubject, Scopes: []string{auth.ScopeAdmin}, TTL: welcomeTTL,
 	})
+}
+
+// newClientForTests makes an API client with all rights in an account, on clients and grants too.
+func (s *server) newClientForTests(ctx context.Context, account string) (id, secret string, err error) {
+	clients := identity.Clients{Store: s.store, Key: s.dataKeys.Current(), Now: time.Now}
+	client, value, err := clients.Create(ctx, identity.NewClient{
+		Account: account, Name: "sandbox", Scopes: []string{auth.ScopeAdmin, auth.ScopeAccounts}, By: welcomeSubject,
+	})
+	return client.ID.String(), value.Reveal(), err
 }

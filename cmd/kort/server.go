@@ -16,6 +16,7 @@ import (
 	"github.com/kortwallet/kort/pkg/cardcode"
 	"github.com/kortwallet/kort/pkg/config"
 	"github.com/kortwallet/kort/pkg/httpapi"
+	"github.com/kortwallet/kort/pkg/identity"
 	"github.com/kortwallet/kort/pkg/keywatch"
 	"github.com/kortwallet/kort/pkg/ledger"
 	"github.com/kortwallet/kort/pkg/posting"
@@ -32,7 +33,7 @@ type server struct {
 	log      *slog.Logger
 
 	listener    net.Listener
-	identity    identity
+	identity    serverIdentity
 	audiences   auth.Audiences
 	issuers     []auth.Issuer     // whose tokens are accepted
 	signingKeys *auth.SigningKeys // nil where the server issues no tokens
@@ -153,7 +154,7 @@ func (s *server) listen(ctx context.Context) error {
 		return nil
 	})
 	publicURL := s.settings.BaseURL(listener.Addr().(*net.TCPAddr).Port)
-	s.identity = identity{
+	s.identity = serverIdentity{
 		PublicURL: publicURL, Issuer: s.settings.OwnIssuer(publicURL), AudienceBases: s.settings.Audiences(publicURL),
 	}
 	if s.audiences, err = auth.NewAudiences(s.identity.AudienceBases...); err != nil {
@@ -283,7 +284,8 @@ func (s *server) serve(context.Context) error {
 		submit = s.submitter(s)
 	}
 	edge, err := httpapi.New(httpapi.Config{
-		Store: s.store, Submit: submit, Overloaded: s.poster.Overloaded, Verifier: verifier, DataKeys: s.dataKeys, KeysComplete: s.keyWatch.Complete,
+		Identity: s.provider(),
+		Store:    s.store, Submit: submit, Overloaded: s.poster.Overloaded, Verifier: verifier, DataKeys: s.dataKeys, KeysComplete: s.keyWatch.Complete,
 		Clock:      s.clock,
 		RequirePIN: s.settings.RequirePIN, RatePerSecond: s.settings.RatePerSecond, RateBurst: s.settings.RateBurst,
 		ValidateResponses: s.settings.ValidateResponses, Log: s.log,
@@ -313,6 +315,17 @@ func (s *server) serve(context.Context) error {
 	s.onStop(func(ctx context.Context) error { return s.drain(ctx, edge, web) })
 	s.log.Info("listening", "addr", s.listener.Addr().String(), "public_url", s.identity.PublicURL, "postgres", s.store.Postgres())
 	return nil
+}
+
+// provider gives out the server's own tokens; nil where it has no keys to sign them with.
+func (s *server) provider() *identity.Provider {
+	if s.signingKeys == nil {
+		return nil
+	}
+	return identity.New(identity.Config{
+		Store: s.store, DataKeys: s.dataKeys, Keys: s.signingKeys, Issuer: s.identity.Issuer, Audiences: s.audiences,
+		TTL: s.settings.TokenTTL, Now: time.Now,
+	})
 }
 
 // drain stops accepting requests and waits for those that were accepted. Whoever

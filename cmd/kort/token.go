@@ -24,7 +24,7 @@ func (tokenCmd) Help() string {
 func (c *tokenCmd) Run(term *terminal) error {
 	dir := dataDir(c.DataDir)
 	keys, err := auth.LoadRing(dir.signingKeyFile())
-	var server identity
+	var server serverIdentity
 	if err == nil {
 		server, err = dir.recallIdentity()
 	}

@@ -25,6 +25,10 @@ import (
 type Account struct {
 	Account string `json:"account"`
 
+	// ClientID An API client of the account, for HTTP Basic at `/v1/accounts/{aid}/auth/token`. Any base is accepted in the audience.
+	ClientID     string `json:"client_id"`
+	ClientSecret string `json:"client_secret"`
+
 	// Token An access token for the header `Authorization: Bearer`, valid for 24 real hours.
 	Token string `json:"token"`
 }
@@ -707,33 +711,35 @@ func (sh *strictHandler) AdvanceClock(ctx echo.Context, aid AccountID) error {
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"5Fjfb9vIEf5XBtt7aAGGkn9c0ChPTnpAjeZSo06Rhzg9jbgjcc/kDrs7FKMY+t+LWVIWFdmXuEiBFn2z",
-	"uLO7M998M/Ot70zBdcOevEQzuzMNBqxJKKRfF0XBrZfLP+kPS7EIrhHH3szMBQhFAewtcrgKbNtCF3ff",
-	"YgZd6YoSFrRyHjonJVxlUKD3LLAgiEIUyOYmM06PbFBKkxmPNZmZQWdNZgL9s3WBrJlJaCkzsSipxt5T",
-	"EQq67x/vPkyfvfh498ftDyYzsml0e5Tg/Mpst1s9JDbsI6WYXldc3OofBXshL/onNk3lClTvJ79Gje9u",
-	"dNMPgZZmZn432UM16VfjpD8t3XKIz/sSBaQkKNQCYsldzM02M1eBFxXV382D3XkP+PCWpXR+BSVGKLFp",
-	"yJPNAL2FrtzkRjcMp4ySnbAN3FAQ1yOGo4VvAz0zwrfkH2BNYgfFCMkAlhwSSCWhpQDzi1ZKDu5zAmIG",
-	"rwgDhXkGa6ycTdan5xAIKyi5DTF/IN9jzny4933n0cf7Dbz4lQpRX+8ZcRj2MvDnh2J4X5KUFMbJFfQ2",
-	"QhRXVSOXFswVodcrPHcPHXRMkQych7+/e63HLDnUKGZmLAo9E1fTV8PVe7Kd54/G+jOvKSXWWqe+YHU1",
-	"inyJVaTsCzAiFextPA7i1QZK7qBGv4HBCIQB7Rp9QS9hgcVth8FGcEvwtEJxa8rh3Ri8TUzdwfmExoYw",
-	"RDidTqd60OnJixcHYDgvz89NZmr85Oq2NrPnZycn52dnz6fTzNTO9x+fjb8OKDgvtKJwBNoutkfxuiYR",
-	"RftrkNXOj7+eZE9klJMDKsEycA2eO2CfwxtaCnArmZrdEjUR2INlLfBOmeQELFN8AgE1CTXX5EWRVv4l",
-	"+j2ShJEHe9KumJIfydWdG0Oz+2YGH6E+6pGHCNYUI64SeX+7EHaGxzlVS+eXfAzHtc6jCAiRwjoVOAp0",
-	"qNnAIGT7ETa/5SAQ0dsFf5rPYBkolgfDsGczYN/j+oaLA17awgiL8n5w3vi3DJzSP1yr3VpKigQ6EOPL",
-	"3Y26Ogf0sVMvpaS6v+d8ep7f+Bv/rqRA4CJ4BmylJC/DRMnhfcmkZwe9m9JuaPTUGjdgGXRxk4bFbmi7",
-	"qEMiGQ6xQuWikE/p1s8Vc6PVfeO1sMISC4LWV31zr2wfVOci5XDNPZieoaMFNLgiJRrCInAXKQAvh5tq",
-	"ghqL0nlSoQBtJHCSAYImVzF2EQIt27hLx/n07MZ3JXklnkKHHuZ/DW7l/HwYK7uRl2wizP/MUeYJKHIJ",
-	"ePRweQVobVDnPQeYV1xgVSbD3yOoJOkjQA8ogsUtBajxliI07LzceNEQXbz3vuO2sknltJpt0LP+kMMF",
-	"LNhuoG5jkkCWigoDWcAI8y81wHyXC1Ta1AoS7vEbdJTl/MabzFSuIB9TZQwC6qLRXD87zacmM22ozMyU",
-	"Ik2cTSZd1+WYlnMOq8mwN07eXL7+6e31T2mP1qWTSk/6y4jxoKIlcAUXV5cmM2sKsa+ek3za7+KGPDbO",
-	"zMxZPs3PTJaEXSrfya5CUmVzlId70mCVak9jLNFbstp6YEFLDgSLTY/24FSf4TKZQ6HTJodLiePBmviV",
-	"lIO2IW1O2lcS2JfWzEwRCIV+2euFA9F4Oj35boJtp7MeEGzj4Puu0cukvp9UFQS3KiVq7ThJavJ8evbY",
-	"ffcB7CViZn6cTp9grwKxrWsMGzMzP+MtKRWP+l2vJO9zO7lDZ7eTYqeqLFUkiZiHiAeKJL/0Zkdwf4OX",
-	"g/RWDKZPwuBpmB1g8IbGik0L8v65k2h2yDLAFTqf8rQiOUZg9T8X/98I7WMApDjH78cPD9+xN5ns35fb",
-	"j5lp2kf6QX+ZpcJZioALbQT0qXFhkwEW4tYJ0l6WkLd9o7y6fAtpXyqkqs9I7Lu4Gl5cXUKggodmkSah",
-	"tmuSvWZ9eePVtN/ZG2sf8sBpPgU7CDXfD9fW77fmcDF66ETAQKmX4XJJhZCdqRMbqNx66Gbj7pQ6+iFX",
-	"DmslzcJXbDff9yG7E7rbQzmlT+/tfzFFM3N+8uO/S+lrkkybGn0mYFVIFWGk3yD5Y71uMrx5vvw3ypPL",
-	"YJiLh/kfDv/PcyA9Dv+fCKABP5ZuZYa+2ZQZnlP2dW8S6n1qe2E1GYTIZH1ith+3/woAAP//",
+	"5FhRbxvJDf4rxPQeWmCzkmxf0ChPTnrAGc2lRu0iD3EaUTuUds67M9sZrjaKof9ecGZlrSypFxcp0KJv",
+	"sZbDIT9+JL/Jgypc3ThLloOaPqgGPdbE5ONfl0XhWstXf5I/NIXCm4aNs2qqLoEpMGCyyOHaO90W8nH7",
+	"W8igK01RwpyWxkJnuITrDAq01jHMCQITedK5ypQRlw1yqTJlsSY1VWi0ypSnf7TGk1ZT9i1lKhQl1Zgi",
+	"ZSYv5/5++3H84tWnhz9uflCZ4nUjxwN7Y5dqs9mIk9A4Gyjm9LZyxb38o3CWybL8E5umMgVK9KNfg+T3",
+	"MLjpB08LNVW/G+2gGqWvYZS8xVv28flQIgOXBIVYQChdF3K1ydS1d/OK6u8WwdbfkRjeOy6NXUKJAUps",
+	"GrKkM0CroSvXuZIDvZdBsSO23jXk2STEcPDh20DPVFEZsvzZ6CPMsXB5fQXJAtwiotTfkcHCefj59vYa",
+	"3mAwBSDDbLSajLacGj2g0ZsRtlyO2N2TneVwadcwx0BggvihhkmDsclvqw3ZgvJ/EWSgwlNM78AiXnE0",
+	"BbkoBIgGMWi5rSTU5GF22XLpvPka6zmFN4Se/CyDFVZGR+uzC/CEFZSu9eFIcJsh9T8+lmAb0RDgp3l8",
+	"enTm5r9SwZLHI+n3K7vw7uux/D6UxCX5IX8ZrQ4Q2FTVINy5cxWhlSus6445OuyCTGrzt9u34mbhfI2s",
+	"pkoj0ws2Nf0mFHJPto38ZK6/uBVF7mptJBasrgeZL7AKlD0BI1DhrA6HSbxZQ+k6qNGuoTcCdoB6hbag",
+	"1zDH4r5DrwOYBVhaIpsV5XA7BG8d4gDsWbkm9AHOxuOxODqbvHq1B4ax/PJCZarGL6ZuazV9eT6ZXJyf",
+	"vxyPM1Ubm358Mfy1R8FYpiX5A9C2uZ3E64aYBe3fgqw2dvjrJHsmowzvUQkW3tVgXQfO5vCOFgyu5UzM",
+	"7omaAM6CdjLDOmGSYdCOwjMIKEWoXS2Thl3kXwanizCIYEfapaMYRwx1G0Y/z7+ZwQeoD9bAPoI1hYBL",
+	"OjKOntR0a3hYU7E0duEO4biRlRsAIZBfxQZHhg6lGuhlbMYtPbt3niGg1XP3ZTaFhadQ7u37xGbANP/S",
+	"TsEeLxlvhEX5qA3u7HsHLpa/v1YWEpcUCGTnh9fbG+XrDNCGTqLkkup0z8X4Ir+zd/a2JB/HvHUgK4As",
+	"90szhw+lI/Ht5W6Kp6ERrzWuQTuQj+u4D7e6xATZg9GwzxUqE5hsLLf8XDnXSHffWWksv8CCoLVVGvyV",
+	"Tkl1JlAONy6BaR10NIcGlyREQ5h71wXy20UXsCaosSiNJdFC0Mri4gwQpLiCsQngadGGbTkuxud3tivJ",
+	"CvEEOrQw+4s3S2Nn/crZbvVoE2D2sws8i0CRicCjhatrQK29BG+dh1nlCqzKaPh7BFFdKQO0gMxY3JOH",
+	"Gu8pQOOM5TvLkqIJj9F3rq10FHKtVBvE1x9yuIS502uo2xBVnqaiQk8aMMDsqcyZbWuBQptaQMIdfr1U",
+	"1C6/k5VXmYJsiJ3Ra8TLRmr94iwfq0y1vlJTVTI3YToadV2XY/ycO78c9WfD6N3V25/e3/wUz0hfGq7E",
+	"058HjAfRZd5VIlNUplbkQ+qeST5Op1xDFhujpuo8H+fnKovaNbbvo1KJne0CH59JvVXsPcmxRKtJy+iB",
+	"OS2cJ5ivE9p9UKnCZTSHQrZNDlcchos18iuqChlDMpxkrkSwr7SaqsITMn3eaYk9XXw2nnw3TbqVkkc0",
+	"6e1Q7PXzox8mVQXeLEsO0jixJWSq7KnFSNAlcUici6eTrL4Yn5+K6jHNnVbO1I/j8TPsRSm3dY1+rabq",
+	"F7wnIezBVEyS+qlWLbbaS1NFHOm7XxdPgfhzMjsoyjdE2b9BBIPxszB4HmZ7GLyjoa6Ttn1890Uy7nMR",
+	"cInGxjotk9LeR2D5P5f/Xwn1KQBinsOH9Mfjd+xMRruH9uZTppr2xNRIl2kqjKYAOJdxQV8a49cZYMFm",
+	"FSFN4oWsTuP0+uo9xHOxnapUkZBaSQylvTwVrh8pcV/KUCfeKdvXd1ZM08lkLNPKgotbzOteztm0glu7",
+	"O5rD5eCpFAA9xYmHiwUVTHoqQayhMqt+5g1nWJz7+1zZ75W4Md84vf6+L/qtHN7siy72LW3+iymaqYvJ",
+	"j/8upW9Int+e6CuBEx1VkTyqT5P81Kwb9S+jp/+f9Ow26Lfnfv175/95DsQn5P8TASThU+UWZsjLTphh",
+	"Xay+nI1yPpU2ya9RL1dGq4nafNr8MwAA//8=",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

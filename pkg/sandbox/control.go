@@ -22,8 +22,10 @@ const BasePath = "/sandbox/v1"
 // Config is what a Control is made of.
 type Config struct {
 	// Mint makes an access token with all rights in an account.
-	Mint   func(account string) (string, error)
-	Clocks *Clocks
+	Mint func(account string) (string, error)
+	// NewClient makes an API client with all rights in an account.
+	NewClient func(ctx context.Context, account string) (id, secret string, err error)
+	Clocks    *Clocks
 	// Hosts are names in a Host header that are let in, besides localhost and IP addresses.
 	Hosts []string
 	Log   *slog.Logger
@@ -69,16 +71,19 @@ func (c *Control) Around(next http.Handler) http.Handler {
 // accounts is how many test accounts there can be: T and eight digits.
 const accounts = 100_000_000
 
-// NewAccount draws an account that was not handed out before, with a token for it.
-func (c *Control) NewAccount() (account, token string, err error) {
-	if account, err = c.draw(); err != nil {
-		return "", "", err
+// NewAccount draws an account that was not handed out before, with a token and a client for it.
+func (c *Control) NewAccount(ctx context.Context) (made api.Account, err error) {
+	if made.Account, err = c.draw(); err != nil {
+		return made, err
 	}
-	c.c.Clocks.Reset(account) // somebody may have set it before there was such an account
-	if token, err = c.c.Mint(account); err != nil {
-		return "", "", fmt.Errorf("token of a new account: %w", err)
+	c.c.Clocks.Reset(made.Account) // somebody may have set it before there was such an account
+	if made.Token, err = c.c.Mint(made.Account); err != nil {
+		return made, fmt.Errorf("token of a new account: %w", err)
 	}
-	return account, token, nil
+	if made.ClientID, made.ClientSecret, err = c.c.NewClient(ctx, made.Account); err != nil {
+		return made, fmt.Errorf("client of a new account: %w", err)
+	}
+	return made, nil
 }
 
 func (c *Control) draw() (string, error) {
@@ -98,12 +103,12 @@ func (c *Control) draw() (string, error) {
 }
 
 // CreateAccount implements the operation create_account.
-func (c *Control) CreateAccount(context.Context, api.CreateAccountRequestObject) (api.CreateAccountResponseObject, error) {
-	account, token, err := c.NewAccount()
+func (c *Control) CreateAccount(ctx context.Context, _ api.CreateAccountRequestObject) (api.CreateAccountResponseObject, error) {
+	made, err := c.NewAccount(ctx)
 	if err != nil {
 		return nil, err
 	}
-	return api.CreateAccount201JSONResponse{Account: account, Token: token}, nil
+	return api.CreateAccount201JSONResponse(made), nil
 }
 
 // GetClock implements the operation get_clock.

@@ -1,6 +1,7 @@
 package sandbox_test
 
 import (
+	"context"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -55,8 +56,9 @@ func TestControlRefuses(t *testing.T) {
 	t.Parallel()
 	clocks := sandbox.NewClocks(time.Now)
 	control, err := sandbox.New(sandbox.Config{
-		Mint:   func(account string) (string, error) { return "token of " + account, nil },
-		Clocks: clocks, Hosts: []string{"kort"}, Log: slog.New(slog.DiscardHandler),
+		Mint:      func(account string) (string, error) { return "token of " + account, nil },
+		NewClient: func(_ context.Context, account string) (string, string, error) { return account, "secret", nil },
+		Clocks:    clocks, Hosts: []string{"kort"}, Log: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -75,6 +77,7 @@ func TestControlRefuses(t *testing.T) {
 		{"a host that was not", "GET", clock, "", [2]string{"Host", "evil.example"}, 403, "Host"},
 		{"no host", "GET", clock, "", [2]string{"Host", ""}, 403, "Host"},
 		{"a web page", "PUT", clock, set, [2]string{"Origin", "http://localhost"}, 403, "Origin"},
+		{"an account", "POST", "/sandbox/v1/accounts", "", [2]string{}, 201, `"client_secret":"secret"`},
 		{"a form", "PUT", clock, set, [2]string{"Content-Type", "text/plain"}, 415, "application/json"},
 		{"a live account", "GET", "/sandbox/v1/accounts/P00000001/clock", "", [2]string{}, 400, "aid: "},
 		{"nothing to set", "PUT", clock, `{}`, [2]string{}, 400, "body: "},
