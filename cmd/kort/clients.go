@@ -100,7 +100,7 @@ type clientsRevokeCmd struct {
 
 // Help is the long help.
 func (clientsRevokeCmd) Help() string {
-	return `Tokens that the client has work until they expire. To end them at once, rotate the signing key: kort signing-key rotate --keep=0s ends the tokens of all clients.`
+	return `Tokens that the client has work until they expire. To end them at once, rotate the signing key: kort signing-key rotate --in=0s --keep=0s ends those of all clients.`
 }
 
 // Run ends the client.

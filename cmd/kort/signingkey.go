@@ -44,7 +44,7 @@ type signingKeyRotateCmd struct {
 func (signingKeyRotateCmd) Help() string {
 	return `The old key signs nothing any more, and stays among the public keys until the last of its tokens has expired. A server that runs on the file notices within seconds; no restart is needed.
 
-Several servers: give each of them the changed file before the new key begins, with --in. Until then nothing changes but the public keys.`
+Several servers with copies of the file: rotate with --in, and give each of them the changed file before the new key begins. Until then nothing changes but the public keys.`
 }
 
 // Run adds a key to the file.

@@ -38,6 +38,7 @@ Then
   list the cards       curl -s {{.URL}}/v1/accounts/{{.Account}}/wallets/cards -H "Authorization: Bearer $TOKEN"
   get other tokens     {{.Command}} token{{.Where}} --account {{.Account}} --scope read:wallets
 {{- if not .Postgres}}
+  make API clients     {{.Command}} clients create{{.Where}} --account {{.Account}} --name till --scope write:wallets
   check all balances   {{.Command}} verify{{.Where}}
 {{- end}}
   stop the server      Ctrl-C

@@ -72,8 +72,8 @@ type SigningKeyFile struct {
 // SigningKeyRotate holds the settings of signing-key rotate.
 type SigningKeyRotate struct {
 	SigningKeyFile
-	In   time.Duration `name:"in" default:"0s" placeholder:"DURATION" help:"When the new key begins to sign. 0s for now; more when several servers have to get the file first, or others keep the public keys for a while."`
-	Keep time.Duration `name:"keep" default:"24h" placeholder:"DURATION" help:"For how long after that tokens of the old key are accepted: as long as the longest of them live. 0s when the old key has fallen into wrong hands: its tokens end at once."`
+	In   time.Duration `name:"in" default:"10s" placeholder:"DURATION" help:"When the new key begins to sign: when every server that reads this file has noticed it. More when the file has to be carried to other machines first, or when others keep the public keys for a while."`
+	Keep time.Duration `name:"keep" default:"24h" placeholder:"DURATION" help:"For how long after that tokens of the old key are accepted: as long as the longest of them live. 0s, with --in=0s, when the old key has fallen into wrong hands: its tokens end at once."`
 }
 
 // maxRotation bounds the times of a rotation.
