@@ -1,6 +1,7 @@
 // Package openapi holds the contract of Kort: kort.yaml, written by hand, and the settings that
-// turn it into gen/api and gen/client; and sandbox.yaml, the control API of the sandbox, which becomes
-// gen/sandbox and gen/sandboxclient.
+// turn it into gen/api and gen/client; sandbox.yaml, the control API of the sandbox, which becomes
+// gen/sandbox and gen/sandboxclient; and identity.yaml, the token endpoint and its clients, which
+// becomes gen/identity.
 //
 // It has no logic. What the contract cannot say in a schema it says in prose, and the server
 // checks it. The surprising decision: Go matters (x-go-type …) live in server.overlay.yaml and not
@@ -14,6 +15,7 @@ import _ "embed"
 //go:generate go run github.com/oapi-codegen/oapi-codegen/v2/cmd/oapi-codegen -config client.yaml kort.yaml
 //go:generate go run github.com/oapi-codegen/oapi-codegen/v2/cmd/oapi-codegen -config sandbox.server.yaml sandbox.yaml
 //go:generate go run github.com/oapi-codegen/oapi-codegen/v2/cmd/oapi-codegen -config sandbox.client.yaml sandbox.yaml
+//go:generate go run github.com/oapi-codegen/oapi-codegen/v2/cmd/oapi-codegen -config identity.server.yaml identity.yaml
 
 // KortYAML is the contract as it was written, in OpenAPI 3.0.3, ready to be served or parsed.
 // Callers must not change it.

@@ -89,10 +89,10 @@ func untilStdinEnds(ctx context.Context, failed <-chan error) error {
 func (c *benchServerCmd) announce(s *server, out io.Writer) error {
 	said := bench.Announcement{Addr: s.listener.Addr().String()}
 	mint := func(account, subject string) (string, error) {
-		return s.signingKey.Mint(auth.Claims{
+		return s.signingKeys.Mint(auth.Claims{
 			Account: account, Issuer: s.identity.Issuer, AudienceBase: s.identity.AudienceBases[0],
 			Subject: subject, Scopes: []string{auth.ScopeRead, auth.ScopeWrite}, TTL: benchTokenTTL,
-		}, time.Now())
+		})
 	}
 	for i := range c.Tokens {
 		token, err := mint(c.Account, fmt.Sprintf("till-%d", i))

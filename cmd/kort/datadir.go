@@ -84,16 +84,16 @@ func (d dataDir) lock() (unlock func() error, err error) {
 	return lock.Unlock, nil
 }
 
-// identity is what a development server leaves in its directory, so that tokens can
+// serverIdentity is what a development server leaves in its directory, so that tokens can
 // be minted for it.
-type identity struct {
+type serverIdentity struct {
 	PublicURL     string   `json:"public_url"`
 	Issuer        string   `json:"issuer"`
 	AudienceBases []string `json:"audience_bases"`
 }
 
 // rememberIdentity replaces the note in one step, as another process may read it now.
-func (d dataDir) rememberIdentity(i identity) error {
+func (d dataDir) rememberIdentity(i serverIdentity) error {
 	content, err := json.MarshalIndent(i, "", "  ")
 	if err != nil {
 		return fmt.Errorf("remember the identity: %w", err)
@@ -113,8 +113,8 @@ func (d dataDir) rememberIdentity(i identity) error {
 }
 
 // recallIdentity fails with fs.ErrNotExist where no development server has run.
-func (d dataDir) recallIdentity() (identity, error) {
-	var i identity
+func (d dataDir) recallIdentity() (serverIdentity, error) {
+	var i serverIdentity
 	content, err := os.ReadFile(d.identityFile())
 	if err != nil {
 		return i, fmt.Errorf("recall the identity: %w", err)

@@ -166,6 +166,20 @@ func (i *instance) trySend(client *http.Client, method, path, token, body string
 	if body != "" {
 		request.Header.Set("Content-Type", "application/json")
 	}
+	return tryDo(client, request)
+}
+
+// do sends a request that was made elsewhere.
+func (i *instance) do(request *http.Request) answer {
+	i.t.Helper()
+	a, err := tryDo(http.DefaultClient, request)
+	if err != nil {
+		i.t.Fatal(err)
+	}
+	return a
+}
+
+func tryDo(client *http.Client, request *http.Request) (answer, error) {
 	response, err := client.Do(request)
 	if err != nil {
 		return answer{}, err

@@ -49,14 +49,39 @@ var errKeyFileBusy = errors.New("another command is changing the file; try again
 
 // updateKeyFile replaces a file of data keys by what edit makes of it, unless a key of
 // it would be lost.
-func updateKeyFile(path string, edit func(text string, keys cardcode.Keyring) (string, error)) (err error) {
+func updateKeyFile(path string, edit func(text string, keys cardcode.Keyring) (string, error)) error {
+	return editKeyFile(path, func(target string) ([]byte, error) {
+		text, before, err := readKeyFile(target)
+		if err != nil {
+			return nil, err
+		}
+		if text, err = edit(text, before); err != nil {
+			return nil, err
+		}
+		after, err := cardcode.ParseKeyring(text)
+		if err != nil {
+			return nil, fmt.Errorf("%s would not be a file of keys any more: %w", path, err)
+		}
+		for _, key := range before.All() {
+			if _, kept := after.Key(key.ID()); !kept {
+				return nil, fmt.Errorf("%s would lose key %s", path, key.ID())
+			}
+		}
+		return []byte(strings.TrimRight(text, "\n") + "\n"), nil
+	})
+}
+
+// editKeyFile replaces a file by what edit makes of it, in one step and while no other
+// command does the same. An edit is tried before the file is locked, so that it can say
+// what is wrong with the file.
+func editKeyFile(path string, edit func(target string) ([]byte, error)) (err error) {
 	target, err := filepath.EvalSymlinks(path) // a rename would replace the link
 	if errors.Is(err, fs.ErrNotExist) {
-		target = path // said below, in words that help
+		target = path // said by edit, in words that help
 	} else if err != nil {
-		return fmt.Errorf("data key: %w", err)
+		return fmt.Errorf("key file: %w", err)
 	}
-	if _, _, err := readKeyFile(target); err != nil {
+	if _, err := edit(target); err != nil {
 		return err
 	}
 	unlock, err := lockKeyFile(target)
@@ -64,25 +89,12 @@ func updateKeyFile(path string, edit func(text string, keys cardcode.Keyring) (s
 		return fmt.Errorf("%s: %w", path, err)
 	}
 	defer func() { err = errors.Join(err, unlock()) }()
-	text, before, err := readKeyFile(target)
+	content, err := edit(target)
 	if err != nil {
 		return err
 	}
-	text, err = edit(text, before)
-	if err != nil {
-		return err
-	}
-	after, err := cardcode.ParseKeyring(text)
-	if err != nil {
-		return fmt.Errorf("%s would not be a file of keys any more: %w", path, err)
-	}
-	for _, key := range before.All() {
-		if _, kept := after.Key(key.ID()); !kept {
-			return fmt.Errorf("%s would lose key %s", path, key.ID())
-		}
-	}
-	if err := auth.ReplaceSecretFile(target, []byte(strings.TrimRight(text, "\n")+"\n")); err != nil {
-		return fmt.Errorf("data key: %w", err)
+	if err := auth.ReplaceSecretFile(target, content); err != nil {
+		return fmt.Errorf("key file: %w", err)
 	}
 	return nil
 }

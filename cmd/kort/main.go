@@ -51,8 +51,10 @@ type commands struct {
 	Proof   proofCmd   `cmd:"" help:"Attack servers of this program and check that nothing is lost."`
 	Keys    keysCmd    `cmd:"" help:"Look after the keys under which tokens and PINs are stored."`
 	Health  healthCmd  `cmd:"" help:"Ask a server on this machine whether it is ready."`
+	Clients clientsCmd `cmd:"" help:"Look after the API clients that get tokens from the server."`
 	Version versionCmd `cmd:"" help:"Print the version."`
 
+	SigningKey  signingKeyCmd  `cmd:"" help:"Look after the keys that sign the server's own tokens."`
 	Conformance conformanceCmd `cmd:"" help:"Check whether a server, this one or another, keeps the contract of the API."`
 
 	DataKey     keysCmd        `cmd:"" hidden:"" help:"The older name of keys."`
@@ -73,6 +75,7 @@ func run(ctx context.Context, term *terminal, args []string) int {
 	var all commands
 	all.Serve.DataKey = config.Secret(os.Getenv(config.EnvDataKey))
 	all.Serve.Tracing = config.TracingFrom(os.Getenv)
+	all.Clients.Create.DataKey = all.Serve.DataKey
 	helped := false // the parser goes on after --help
 	parser, err := newParser(&all, term, func(int) { helped = true })
 	if err != nil {
@@ -125,8 +128,8 @@ func newParser(all *commands, term *terminal, exit func(int)) (*kong.Kong, error
 		kong.ValueFormatter(flagHelp),
 		kong.TypeMapper(reflect.TypeFor[time.Duration](), kong.MapperFunc(decodeDuration)),
 		kong.Vars{
-			"scopes":     strings.Join(auth.WalletScopes(), ","),
-			"scope_list": strings.Join(auth.WalletScopes(), ", "),
+			"scopes":     strings.Join(auth.Scopes(), ","),
+			"scope_list": strings.Join(auth.Scopes(), ", "),
 			"max_queue":  fmt.Sprint(posting.DefaultMaxQueue),
 			"max_batch":  fmt.Sprint(posting.DefaultMaxBatch),
 			"committers": fmt.Sprint(posting.DefaultCommitters),

@@ -256,8 +256,8 @@ func TestMetricsAreThereFromTheStart(t *testing.T) {
 		}
 	}
 	slices.Sort(operations)
-	const contract, probesAndNone = 15, 3
-	if len(operations) != contract+probesAndNone || len(slices.Compact(operations)) != len(operations) {
+	const cards, identity, probesAndNone = 15, 9, 3
+	if len(operations) != cards+identity+probesAndNone || len(slices.Compact(operations)) != len(operations) {
 		t.Errorf("the operations are %q", operations)
 	}
 }

@@ -17,6 +17,7 @@ import (
 	"github.com/kortwallet/kort/pkg/auth"
 	"github.com/kortwallet/kort/pkg/config"
 	"github.com/kortwallet/kort/pkg/httpapi"
+	"github.com/kortwallet/kort/pkg/identity"
 	"github.com/kortwallet/kort/pkg/repository"
 	"github.com/kortwallet/kort/pkg/sandbox"
 )
@@ -35,9 +36,11 @@ Under ` + sandbox.BasePath + ` it has a control API: more accounts, and for each
 
 // ready is the line that says that a sandbox can be used.
 type ready struct {
-	URL     string `json:"url"`
-	Account string `json:"account"`
-	Token   string `json:"token"`
+	URL          string `json:"url"`
+	Account      string `json:"account"`
+	Token        string `json:"token"`
+	ClientID     string `json:"client_id"`
+	ClientSecret string `json:"client_secret"`
 }
 
 // Run serves until the context ends.
@@ -81,7 +84,7 @@ func (c *sandboxCmd) start(ctx context.Context, log *slog.Logger) (*sandboxServe
 		s.ephemeral = true
 	}
 	clocks := sandbox.NewClocks(time.Now)
-	s.clock = clocks.Now
+	s.clock, s.anyBase = clocks.Now, true
 	s.around = func(ctx context.Context, edge *httpapi.Server) (http.Handler, error) {
 		if err := s.openTestbed(ctx); err != nil {
 			return nil, err
@@ -90,7 +93,7 @@ func (c *sandboxCmd) start(ctx context.Context, log *slog.Logger) (*sandboxServe
 		//nolint:contextcheck // it prepares checks of requests, which have contexts of their own
 		s.control, err = sandbox.New(sandbox.Config{
 			API: edge, Submit: s.poster.Submit, DataKeys: s.dataKeys, Testbed: s.testbed,
-			Mint: s.mintForTests, Clocks: clocks, Hosts: c.Hosts, Log: log,
+			Mint: s.mintForTests, NewClient: s.newClientForTests, Clocks: clocks, Hosts: c.Hosts, Log: log,
 		})
 		return s.control, err
 	}
@@ -111,7 +114,7 @@ func (s *sandboxServer) openTestbed(ctx context.Context) (err error) {
 
 // begin has the account that is printed, with what a seed puts there.
 func (s *sandboxServer) begin(ctx context.Context, settings config.Sandbox) (ready, error) {
-	line := ready{URL: s.identity.PublicURL}
+	var line ready
 	seed, err := s.readSeed(settings.Seed)
 	if err != nil {
 		return line, err
@@ -120,21 +123,20 @@ func (s *sandboxServer) begin(ctx context.Context, settings config.Sandbox) (rea
 	if err != nil {
 		return line, err
 	}
-	switch {
-	case seed != nil && seed.Account != nil:
-		line.Account = *seed.Account
-	case kept != "":
-		line.Account = kept
+	if seed != nil && seed.Account != nil {
+		kept = *seed.Account
 	}
-	if line.Account == "" {
-		line.Account, line.Token, err = s.control.NewAccount(ctx)
+	var made api.Account
+	if kept == "" {
+		made, err = s.control.NewAccount(ctx)
 	} else {
-		line.Token, err = s.control.Adopt(line.Account)
+		made, err = s.control.Adopt(ctx, kept)
 	}
 	if err != nil {
 		return line, err
 	}
-	return line, errors.Join(s.sow(ctx, line.Account, seed), s.keepAccount(line.Account))
+	line = ready{s.identity.PublicURL, made.Account, made.Token, made.ClientID, made.ClientSecret}
+	return line, errors.Join(s.sow(ctx, made.Account, seed), s.keepAccount(made.Account))
 }
 
 // readSeed reads the file that was named, if one was.
@@ -196,8 +198,17 @@ func (s *sandboxServer) keepAccount(account string) error {
 
 // mintForTests makes a token with all rights in an account.
 func (s *server) mintForTests(account string) (string, error) {
-	return s.signingKey.Mint(auth.Claims{
+	return s.signingKeys.Mint(auth.Claims{
 		Account: account, Issuer: s.identity.Issuer, AudienceBase: s.identity.AudienceBases[0],
 		Subject: welcomeSubject, Scopes: []string{auth.ScopeAdmin}, TTL: welcomeTTL,
-	}, time.Now())
+	})
+}
+
+// newClientForTests makes an API client with all rights in an account, on clients and grants too.
+func (s *server) newClientForTests(ctx context.Context, account string) (id, secret string, err error) {
+	clients := identity.Clients{Store: s.store, Key: s.dataKeys.Current(), Now: time.Now}
+	client, value, err := clients.Create(ctx, identity.NewClient{
+		Account: account, Name: "sandbox", Scopes: []string{auth.ScopeAdmin, auth.ScopeAccounts}, By: welcomeSubject,
+	})
+	return client.ID.String(), value.Reveal(), err
 }

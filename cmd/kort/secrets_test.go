@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/base64"
 	"encoding/json"
 	"net/http"
 	"net/url"
@@ -53,6 +54,14 @@ func TestNoSecretsInTheLog(t *testing.T) {
 			t.Errorf("%s: got %d %s, want %d", request.path, got.status, got.body, request.want)
 		}
 	}
+	till := createClient(t, []string{"--data-dir=" + dir, "--database-url=" + database.String()}, "admin:accounts", "read:wallets")
+	issued := server.accessToken(till)
+	made := server.send(http.MethodPost, clientsPath, issued, `{"name":"x"}`)
+	wrong := till
+	wrong.secret = made.field(t, "client_secret")
+	if got := server.askToken(wrong, tokenPath, fixedURL, testAccount); got.status != http.StatusUnauthorized || wrong.secret == "" {
+		t.Errorf("a wrong secret: %d %s", got.status, got.body)
+	}
 	server.close()
 
 	var signingKey struct{ D string }
@@ -66,9 +75,42 @@ func TestNoSecretsInTheLog(t *testing.T) {
 	for name, secret := range map[string]string{
 		"bearer token": bearer, "card token": token, "PIN": pin, "password": password,
 		"data key": strings.TrimSpace(readFile(t, filepath.Join(dir, "data-key"))), "signing key": signingKey.D,
+		"secret of a client": till.secret, "wrong secret": wrong.secret, "issued token": issued, "Basic": basicAuth(till),
 	} {
 		if strings.Contains(log, secret) {
 			t.Errorf("the log shows the %s:\n%s", name, log)
 		}
 	}
+}
+
+func basicAuth(c apiClient) string {
+	return base64.StdEncoding.EncodeToString([]byte(c.id + ":" + c.secret))
+}
+
+// Of a client's secret the database has a hash only, wherever it keeps its pages.
+func TestNoClientSecretInTheDatabase(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	server := serveHere(t, dev([]string{"--data-dir=" + dir})...)
+	till := createClient(t, []string{"--data-dir=" + dir}, "admin:accounts")
+	issued := server.accessToken(till)
+	second := server.send(http.MethodPost, clientsPath, issued, `{"name":"over HTTP"}`).field(t, "client_secret")
+	look := func(when string) {
+		t.Helper()
+		content := ""
+		for _, file := range mustGlob(t, filepath.Join(dir, "kort.db*")) {
+			content += readFile(t, file)
+		}
+		if !strings.Contains(content, "over HTTP") {
+			t.Fatalf("%s the client is not in the files", when)
+		}
+		for name, secret := range map[string]string{"secret": till.secret, "other secret": second, "token": issued} {
+			if secret == "" || strings.Contains(content, secret) {
+				t.Errorf("%s the %s is in the database", when, name)
+			}
+		}
+	}
+	look("while it runs")
+	server.close()
+	look("afterwards")
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/kortwallet/kort/pkg/cardcode"
 	"github.com/kortwallet/kort/pkg/config"
 	"github.com/kortwallet/kort/pkg/httpapi"
+	"github.com/kortwallet/kort/pkg/identity"
 	"github.com/kortwallet/kort/pkg/keywatch"
 	"github.com/kortwallet/kort/pkg/ledger"
 	"github.com/kortwallet/kort/pkg/observe"
@@ -32,15 +33,16 @@ type server struct {
 	settings config.Serve
 	log      *slog.Logger
 
-	listener   net.Listener
-	identity   identity
-	dataKeys   cardcode.Keyring
-	keyWatch   *keywatch.Watch
-	signingKey *auth.LocalKey // of a development server only
-	keys       *auth.KeySource
-	store      *repository.Store
-	poster     *posting.Poster
-	watch      observe.Watch
+	listener    net.Listener
+	identity    serverIdentity
+	audiences   auth.Audiences
+	issuers     []auth.Issuer     // whose tokens are accepted
+	signingKeys *auth.SigningKeys // nil where the server issues no tokens
+	dataKeys    cardcode.Keyring
+	keyWatch    *keywatch.Watch
+	store       *repository.Store
+	poster      *posting.Poster
+	watch       observe.Watch
 
 	// submitter makes what requests submit their operations with, in place of the
 	// poster. A benchmark measures parts of a server by it; nil in any real server.
@@ -52,6 +54,8 @@ type server struct {
 	around func(context.Context, *httpapi.Server) (http.Handler, error)
 	// ephemeral tells that nobody needs the embedded database after a crash.
 	ephemeral bool
+	// anyBase accepts tokens whose audience has any base, for clients that ask for that of another server.
+	anyBase bool
 
 	// failed receives the error that ended serving before stop did.
 	failed chan error
@@ -153,8 +157,14 @@ func (s *server) listen(ctx context.Context) error {
 		return nil
 	})
 	publicURL := s.settings.BaseURL(listener.Addr().(*net.TCPAddr).Port)
-	s.identity = identity{
-		PublicURL: publicURL, Issuer: s.settings.Issuer, AudienceBases: s.settings.Audiences(publicURL),
+	s.identity = serverIdentity{
+		PublicURL: publicURL, Issuer: s.settings.OwnIssuer(publicURL), AudienceBases: s.settings.Audiences(publicURL),
+	}
+	if s.audiences, err = auth.NewAudiences(s.identity.AudienceBases...); err != nil {
+		return err
+	}
+	if s.anyBase {
+		s.audiences = s.audiences.WithAnyBase()
 	}
 	return nil
 }
@@ -164,36 +174,30 @@ func (s *server) openDataKeys(context.Context) (err error) {
 	return err
 }
 
-// openKeys finds out whose tokens to accept: the issuer's, or a development server's
-// own.
+// openKeys finds out whose tokens to accept: the server's own, and those of the issuers that it was told to trust.
 func (s *server) openKeys(context.Context) (err error) {
-	if s.settings.Dev {
-		err = s.openLocalKeys()
-	} else {
-		s.keys, err = openKeySource(s.settings.Identity, s.log)
-	}
-	if err != nil {
+	if s.signingKeys, err = openSigningKeys(s.settings, s.log); err != nil {
 		return err
 	}
-	s.onStop(func(context.Context) error {
-		s.keys.Close()
-		return nil
-	})
+	if s.signingKeys != nil {
+		s.accept(s.identity.Issuer, s.signingKeys.Source())
+	}
+	for _, issuer := range s.settings.TrustedIssuers() {
+		source, err := openKeySource(issuer, s.log)
+		if err != nil {
+			return err
+		}
+		s.accept(issuer.Name, source)
+	}
 	return nil
 }
 
-func (s *server) openLocalKeys() (err error) {
-	dir := dataDir(s.settings.DataDir)
-	if s.signingKey, err = auth.OpenLocalKey(dir.signingKeyFile()); err != nil {
-		return fmt.Errorf("signing key: %w", err)
-	}
-	if s.keys, err = localKeySource(s.signingKey); err != nil {
-		return err
-	}
-	if s.identity.Issuer == "" {
-		s.identity.Issuer = s.identity.PublicURL
-	}
-	return nil
+func (s *server) accept(issuer string, keys *auth.KeySource) {
+	s.issuers = append(s.issuers, auth.Issuer{Name: issuer, Keys: keys})
+	s.onStop(func(context.Context) error {
+		keys.Close()
+		return nil
+	})
 }
 
 // openStore brings an embedded database up to date. A PostgreSQL may serve others,
@@ -274,7 +278,7 @@ func (s *server) remember(context.Context) error {
 // serve answers requests from now on, until it is undone.
 func (s *server) serve(ctx context.Context) error {
 	verifier, err := auth.NewVerifier(auth.VerifierConfig{
-		Issuer: s.identity.Issuer, AudienceBases: s.identity.AudienceBases, Keys: s.keys, Now: time.Now,
+		Issuers: s.issuers, Audiences: s.audiences, Now: time.Now,
 	})
 	if err != nil {
 		return err
@@ -284,7 +288,8 @@ func (s *server) serve(ctx context.Context) error {
 		submit = s.submitter(s)
 	}
 	edge, err := httpapi.New(httpapi.Config{
-		Store: s.store, Submit: submit, Overloaded: s.poster.Overloaded, Verifier: verifier, Keys: s.keys, DataKeys: s.dataKeys, KeysComplete: s.keyWatch.Complete,
+		Identity: s.provider(),
+		Store:    s.store, Submit: submit, Overloaded: s.poster.Overloaded, Verifier: verifier, DataKeys: s.dataKeys, KeysComplete: s.keyWatch.Complete,
 		Clock:      s.clock,
 		RequirePIN: s.settings.RequirePIN, RatePerSecond: s.settings.RatePerSecond, RateBurst: s.settings.RateBurst,
 		ValidateResponses: s.settings.ValidateResponses, Log: s.log, Observer: s.watch.Requests(),
@@ -317,6 +322,17 @@ func (s *server) serve(ctx context.Context) error {
 	s.onStop(func(ctx context.Context) error { return s.drain(ctx, edge, web) })
 	s.log.Info("listening", "addr", s.listener.Addr().String(), "public_url", s.identity.PublicURL, "postgres", s.store.Postgres())
 	return nil
+}
+
+// provider gives out the server's own tokens; nil where it has no keys to sign them with.
+func (s *server) provider() *identity.Provider {
+	if s.signingKeys == nil {
+		return nil
+	}
+	return identity.New(identity.Config{
+		Store: s.store, DataKeys: s.dataKeys, Keys: s.signingKeys, Issuer: s.identity.Issuer, Audiences: s.audiences,
+		TTL: s.settings.TokenTTL, Now: time.Now,
+	})
 }
 
 // drain stops accepting requests and waits for those that were accepted. Whoever

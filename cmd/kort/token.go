@@ -23,8 +23,8 @@ func (tokenCmd) Help() string {
 // Run prints a token, and nothing else, on stdout.
 func (c *tokenCmd) Run(term *terminal) error {
 	dir := dataDir(c.DataDir)
-	key, err := auth.LoadLocalKey(dir.signingKeyFile())
-	var server identity
+	keys, err := auth.LoadRing(dir.signingKeyFile())
+	var server serverIdentity
 	if err == nil {
 		server, err = dir.recallIdentity()
 	}
@@ -35,10 +35,15 @@ func (c *tokenCmd) Run(term *terminal) error {
 	if err != nil {
 		return err
 	}
+	now := time.Now()
+	key, err := keys.Signer(now)
+	if err != nil {
+		return err
+	}
 	token, err := key.Mint(auth.Claims{
 		Account: c.Account, Issuer: server.Issuer, AudienceBase: server.AudienceBases[0],
 		Subject: c.Subject, Scopes: c.Scopes, TTL: c.TTL,
-	}, time.Now())
+	}, now)
 	if err != nil {
 		return err
 	}

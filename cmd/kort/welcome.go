@@ -38,6 +38,7 @@ Then
   list the cards       curl -s {{.URL}}/v1/accounts/{{.Account}}/wallets/cards -H "Authorization: Bearer $TOKEN"
   get other tokens     {{.Command}} token{{.Where}} --account {{.Account}} --scope read:wallets
 {{- if not .Postgres}}
+  make API clients     {{.Command}} clients create{{.Where}} --account {{.Account}} --name till --scope write:wallets
   check all balances   {{.Command}} verify{{.Where}}
 {{- end}}
   stop the server      Ctrl-C
@@ -47,10 +48,10 @@ Then
 // welcome prints where the server is and a first request that works as it stands.
 func (s *server) welcome(term *terminal) error {
 	now := time.Now()
-	token, err := s.signingKey.Mint(auth.Claims{
+	token, err := s.signingKeys.Mint(auth.Claims{
 		Account: welcomeAccount, Issuer: s.identity.Issuer, AudienceBase: s.identity.AudienceBases[0],
 		Subject: welcomeSubject, Scopes: []string{auth.ScopeAdmin}, TTL: welcomeTTL,
-	}, now)
+	})
 	if err != nil {
 		return err
 	}

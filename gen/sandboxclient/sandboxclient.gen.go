@@ -39,6 +39,10 @@ func (e ConnectionFault) Valid() bool {
 type Account struct {
 	Account string `json:"account"`
 
+	// ClientID An API client of the account, for HTTP Basic at `/v1/accounts/{aid}/auth/token`. Any base is accepted in the audience.
+	ClientID     string `json:"client_id"`
+	ClientSecret string `json:"client_secret"`
+
 	// Token An access token for the header `Authorization: Bearer`, valid for 24 real hours.
 	Token string `json:"token"`
 }

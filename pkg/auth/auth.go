@@ -1,9 +1,9 @@
 // Package auth turns a bearer token into the principal it stands for: it checks a JWT's signature with the issuer's keys, its issuer,
-// its times and its audience, and says which accounts and scopes it opens. For development it also keeps a local key and mints tokens
-// with it.
+// its times and its audience, and says which accounts and scopes it opens. It also keeps the keys of a server that issues tokens itself,
+// and mints tokens with them.
 //
-// Non-goals: it runs no login and no token endpoint, and it does not know which operation needs which scope; the specification says
-// that, and the edge asks HasScope.
+// Non-goals: it does not know who may have a token (identity), nor which operation needs which scope; the specification says that,
+// and the edge asks HasScope.
 //
 // The surprising decision: the token is taken apart here and only the signature is left to the JOSE library. What is verified is
 // then exactly what was read: duplicate members, keys a token brings along and critical extensions never reach a more generous
@@ -26,10 +26,16 @@ const (
 	ScopeUser              = "user:wallets"
 )
 
+// ScopeAccounts opens the operations on API clients and their grants, in the account of the token.
+const ScopeAccounts = "admin:accounts"
+
 // WalletScopes lists all scopes of the wallets API.
 func WalletScopes() []string {
 	return []string{ScopeAdmin, ScopeWrite, ScopeRead, ScopeWriteInfo, ScopeWriteTransactions, ScopeUser}
 }
+
+// Scopes lists all scopes there are.
+func Scopes() []string { return append(WalletScopes(), ScopeAccounts) }
 
 // Principal is who sent a request and what that opens. Requests share it: do not change it.
 type Principal struct {

@@ -15,8 +15,6 @@ const (
 	// MaxSubject is the longest subject, in characters.
 	MaxSubject = 255
 
-	accountsPath = "/v1/accounts/"
-
 	// maxNumericDate is the last second of the year 9999.
 	maxNumericDate = 253_402_300_799
 )
@@ -75,25 +73,6 @@ func (c claims) checkTimes(now time.Time) error {
 		return refused(ReasonIssuedInFuture)
 	}
 	return nil
-}
-
-// accountsUnder returns the accounts that the audiences name below one of the bases.
-func (c claims) accountsUnder(bases []string) []string {
-	var accounts []string
-	for _, audience := range c.audiences {
-		for _, base := range bases {
-			account, found := strings.CutPrefix(audience, base+accountsPath)
-			if found && isAccount(account) {
-				accounts = append(accounts, account)
-			}
-		}
-	}
-	return accounts
-}
-
-// isAccount accepts P or T and eight digits.
-func isAccount(id string) bool {
-	return len(id) == 9 && (id[0] == 'P' || id[0] == 'T') && strings.Trim(id[1:], "0123456789") == ""
 }
 
 // isSubject keeps out what could not be stored and shown. The replacement character is what a lone surrogate turns into:

@@ -112,7 +112,9 @@ func staticKeys(t testing.TB, signers ...signer) *KeySource {
 
 func newTestVerifier(t testing.TB, keys *KeySource) *Verifier {
 	t.Helper()
-	verifier, err := NewVerifier(VerifierConfig{Issuer: testIssuer, AudienceBases: []string{testBase}, Keys: keys, Now: testNow})
+	verifier, err := NewVerifier(VerifierConfig{
+		Issuers: []Issuer{{testIssuer, keys}}, Audiences: audiences(t, testBase), Now: testNow,
+	})
 	if err != nil {
 		t.Fatal(err)
 	}

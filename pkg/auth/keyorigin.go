@@ -21,11 +21,13 @@ var (
 // FileKeys is a source that follows a file with a JSON Web Key set. It fails when the file cannot be read now or has no usable key; a
 // file that breaks later leaves the last good keys in use.
 func FileKeys(path string, options SourceOptions) (*KeySource, error) {
-	source := &KeySource{
-		options: options,
-		load:    func(context.Context) ([]byte, error) { return readKeyFile(path) },
-	}
 	// The file is read afresh each time: its time stamp can miss a change, and reading costs no more than asking for it.
+	return follow(func(context.Context) ([]byte, error) { return readKeyFile(path) }, options)
+}
+
+// follow is a source whose documents are at hand. It fails when there is no usable key now.
+func follow(load func(context.Context) ([]byte, error), options SourceOptions) (*KeySource, error) {
+	source := &KeySource{options: options, load: load}
 	set, err := source.loadSet(context.Background())
 	if err == nil && len(set.keys) == 0 {
 		err = errNoUsableKey

@@ -19,7 +19,7 @@ import (
 // errNoLocalKey does not wrap the parser's error, which may quote the key.
 var errNoLocalKey = errors.New("not a private Ed25519 key in JSON Web Key form")
 
-// LocalKey signs tokens of a development server. It is an Ed25519 key: measured here, it verifies in four fifths of the time that ES256 takes.
+// LocalKey signs tokens. It is an Ed25519 key: measured here, it verifies in four fifths of the time that ES256 takes.
 // Printing and logging hide it.
 type LocalKey struct {
 	private ed25519.PrivateKey
@@ -49,13 +49,21 @@ func LoadLocalKey(path string) (*LocalKey, error) {
 	if err != nil {
 		return nil, fmt.Errorf("load local key: %w", err)
 	}
+	key, err := parseLocalKey(content)
+	if err != nil {
+		return nil, fmt.Errorf("load local key %s: %w", path, err)
+	}
+	return key, nil
+}
+
+func parseLocalKey(content []byte) (*LocalKey, error) {
 	parsed, err := jwk.ParseKey(content)
 	if err != nil {
-		return nil, fmt.Errorf("load local key %s: %w", path, errNoLocalKey)
+		return nil, errNoLocalKey
 	}
 	var private ed25519.PrivateKey
 	if err := parsed.Raw(&private); err != nil {
-		return nil, fmt.Errorf("load local key %s: %w", path, errNoLocalKey)
+		return nil, errNoLocalKey
 	}
 	id, err := keyID(parsed)
 	if err != nil {
@@ -90,6 +98,14 @@ func (k *LocalKey) ID() string { return k.id }
 
 // JWKS is the public half as a JSON Web Key set, for StaticKeys or for an issuer's address.
 func (k *LocalKey) JWKS() ([]byte, error) {
+	key, err := k.publicKey()
+	if err != nil {
+		return nil, err
+	}
+	return json.Marshal(map[string][]jwk.Key{"keys": {key}})
+}
+
+func (k *LocalKey) publicKey() (jwk.Key, error) {
 	key, err := jwk.FromRaw(k.private.Public())
 	if err != nil {
 		return nil, fmt.Errorf("encode public key: %w", err)
@@ -101,7 +117,7 @@ func (k *LocalKey) JWKS() ([]byte, error) {
 			return nil, fmt.Errorf("encode public key: %w", err)
 		}
 	}
-	return json.Marshal(map[string][]jwk.Key{"keys": {key}})
+	return key, nil
 }
 
 const hiddenKey = "[redacted]"

@@ -61,7 +61,7 @@ func (k *LocalKey) Mint(claims Claims, now time.Time) (string, error) {
 
 func (c Claims) check() error {
 	switch {
-	case !isAccount(c.Account):
+	case !IsAccount(c.Account):
 		return errors.New("account must be P or T and eight digits")
 	case c.Issuer == "":
 		return errors.New("issuer is missing")

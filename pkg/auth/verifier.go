@@ -4,51 +4,86 @@ import (
 	"context"
 	"crypto/sha256"
 	"errors"
-	"strings"
+	"fmt"
 	"time"
 )
 
+// Issuer is somebody whose tokens are accepted.
+type Issuer struct {
+	// Name is the exact `iss` of the tokens.
+	Name string
+	// Keys are the issuer's, and nobody else's.
+	Keys *KeySource
+}
+
 // VerifierConfig is what a Verifier needs to know; every field is required.
 type VerifierConfig struct {
-	// Issuer is the exact `iss` of every token.
-	Issuer string
-	// AudienceBases are the addresses below which `aud` names accounts, as <base>/v1/accounts/<account>. A slash at the end of
-	// a base is ignored.
-	AudienceBases []string
-	// Keys are the issuer's.
-	Keys *KeySource
+	// Issuers have different names; there is at least one.
+	Issuers []Issuer
+	// Audiences tell which accounts a token names.
+	Audiences Audiences
 	// Now is the clock.
 	Now func() time.Time
 }
 
 // Verifier judges bearer tokens. It may be used by any number of goroutines.
 type Verifier struct {
-	issuer   string
-	bases    []string
-	keys     *KeySource
-	now      func() time.Time
+	issuers   []trusted
+	audiences Audiences
+	now       func() time.Time
+}
+
+// trusted is an issuer and the tokens that were verified with its keys. Each has a memory of its own: the tokens of one never push out
+// those of another, and a change of its keys voids no verdict but its own.
+type trusted struct {
+	Issuer
 	verified *memory
 }
 
 // NewVerifier checks that the configuration is complete.
 func NewVerifier(config VerifierConfig) (*Verifier, error) {
 	switch {
-	case config.Issuer == "":
+	case len(config.Issuers) == 0:
 		return nil, errors.New("verify tokens: no issuer configured")
-	case len(config.AudienceBases) == 0:
-		return nil, errors.New("verify tokens: no audience base configured")
-	case config.Keys == nil:
-		return nil, errors.New("verify tokens: no keys configured")
+	case len(config.Audiences.bases) == 0:
+		return nil, errors.New("verify tokens: no audience configured")
 	case config.Now == nil:
 		return nil, errors.New("verify tokens: no clock configured")
 	}
-	bases := make([]string, len(config.AudienceBases))
-	for i, base := range config.AudienceBases {
-		if bases[i] = trimBase(base); bases[i] == "" {
-			return nil, errors.New("verify tokens: an audience base is empty")
+	v := &Verifier{audiences: config.Audiences, now: config.Now}
+	for _, one := range config.Issuers {
+		switch {
+		case one.Name == "":
+			return nil, errors.New("verify tokens: an issuer has no name")
+		case one.Keys == nil:
+			return nil, errors.New("verify tokens: an issuer has no keys")
+		case v.issuer(one.Name) != nil:
+			return nil, fmt.Errorf("verify tokens: the issuer %q is configured twice", one.Name)
+		}
+		v.issuers = append(v.issuers, trusted{one, newMemory()})
+	}
+	return v, nil
+}
+
+// issuer finds an issuer by its name; nil if it is none of ours.
+func (v *Verifier) issuer(name string) *trusted {
+	for i := range v.issuers {
+		if v.issuers[i].Name == name {
+			return &v.issuers[i]
 		}
 	}
-	return &Verifier{issuer: config.Issuer, bases: bases, keys: config.Keys, now: config.Now, verified: newMemory()}, nil
+	return nil
+}
+
+// Ready says whether there are keys to judge tokens by, of one issuer at least: where there are several, one that is out of reach
+// must not keep the tokens of the others out.
+func (v *Verifier) Ready() bool {
+	for _, one := range v.issuers {
+		if one.Keys.Ready() {
+			return true
+		}
+	}
+	return false
 }
 
 // Verify returns the principal of a token. A token that is refused is a *TokenError, which is ErrUnauthorized; ErrUnavailable means that there
@@ -59,37 +94,41 @@ func (v *Verifier) Verify(ctx context.Context, raw string) (Principal, error) {
 	}
 	now := v.now()
 	digest := sha256.Sum256([]byte(raw))
-	if known, ok := v.verified.recall(digest, v.keys.current.Load()); ok {
-		if err := known.claims.checkTimes(now); err != nil {
-			return Principal{}, err
+	for _, one := range v.issuers {
+		if known, ok := one.verified.recall(digest, one.Keys.current.Load()); ok {
+			if err := known.claims.checkTimes(now); err != nil {
+				return Principal{}, err
+			}
+			return known.principal, nil
 		}
-		return known.principal, nil
 	}
 	parsed, err := parseToken(raw)
 	if err != nil {
 		return Principal{}, err
+	}
+	// What a token says of its issuer only chooses whose keys have to have signed it.
+	from := v.issuer(parsed.claims.issuer)
+	if from == nil {
+		return Principal{}, refused(ReasonIssuer)
 	}
 	// The claims come before the key, so that a token for somebody else never makes us fetch keys.
 	principal, err := v.judge(parsed.claims, now)
 	if err != nil {
 		return Principal{}, err
 	}
-	key, set, err := v.keys.find(ctx, parsed.algorithm, parsed.keyID)
+	key, set, err := from.Keys.find(ctx, parsed.algorithm, parsed.keyID)
 	if err != nil {
 		return Principal{}, err
 	}
 	if key.verifier.Verify([]byte(parsed.signed), parsed.signature, key.public) != nil {
 		return Principal{}, refused(ReasonWrongSignature)
 	}
-	v.verified.remember(digest, verdict{principal: principal, claims: parsed.claims, keys: set})
+	from.verified.remember(digest, verdict{principal: principal, claims: parsed.claims, keys: set})
 	return principal, nil
 }
 
 func (v *Verifier) judge(c claims, now time.Time) (Principal, error) {
-	if c.issuer != v.issuer {
-		return Principal{}, refused(ReasonIssuer)
-	}
-	accounts := c.accountsUnder(v.bases)
+	accounts := v.audiences.accounts(c.audiences)
 	if len(accounts) == 0 {
 		return Principal{}, refused(ReasonAudience)
 	}
@@ -98,5 +137,3 @@ func (v *Verifier) judge(c claims, now time.Time) (Principal, error) {
 	}
 	return Principal{Subject: c.subject, Accounts: accounts, Scopes: c.scopes}, nil
 }
-
-func trimBase(base string) string { return strings.TrimRight(base, "/") }

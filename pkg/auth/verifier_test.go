@@ -301,7 +301,7 @@ func TestKeyWithoutID(t *testing.T) {
 func TestAudienceBases(t *testing.T) {
 	ed := sharedSigners()["EdDSA"]
 	verifier, err := NewVerifier(VerifierConfig{
-		Issuer: testIssuer, AudienceBases: []string{"https://a.example/", "http://localhost:8080"}, Keys: staticKeys(t, ed), Now: testNow,
+		Issuers: []Issuer{{testIssuer, staticKeys(t, ed)}}, Audiences: audiences(t, "https://a.example/", "http://localhost:8080"), Now: testNow,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -323,27 +323,43 @@ func TestAudienceBases(t *testing.T) {
 }
 
 func TestNewVerifierNeedsEverything(t *testing.T) {
-	full := VerifierConfig{Issuer: testIssuer, AudienceBases: []string{testBase}, Keys: staticKeys(t, sharedSigners()["EdDSA"]), Now: testNow}
-	for name, change := range map[string]func(*VerifierConfig){
-		"issuer":         func(c *VerifierConfig) { c.Issuer = "" },
-		"audience base":  func(c *VerifierConfig) { c.AudienceBases = nil },
-		"audience  base": func(c *VerifierConfig) { c.AudienceBases = []string{testBase, "/"} },
-		"keys":           func(c *VerifierConfig) { c.Keys = nil },
-		"clock":          func(c *VerifierConfig) { c.Now = nil },
+	keys := staticKeys(t, sharedSigners()["EdDSA"])
+	full := VerifierConfig{Issuers: []Issuer{{testIssuer, keys}}, Audiences: audiences(t, testBase), Now: testNow}
+	for says, change := range map[string]func(*VerifierConfig){
+		"no issuer":        func(c *VerifierConfig) { c.Issuers = nil },
+		"no name":          func(c *VerifierConfig) { c.Issuers = []Issuer{{"", keys}} },
+		"no keys":          func(c *VerifierConfig) { c.Issuers = []Issuer{{testIssuer, nil}} },
+		"configured twice": func(c *VerifierConfig) { c.Issuers = []Issuer{{testIssuer, keys}, {testIssuer, keys}} },
+		"no audience":      func(c *VerifierConfig) { c.Audiences = Audiences{} },
+		"no clock":         func(c *VerifierConfig) { c.Now = nil },
 	} {
 		config := full
 		change(&config)
-		if _, err := NewVerifier(config); err == nil || !strings.Contains(err.Error(), strings.ReplaceAll(name, "  ", " ")) {
-			t.Errorf("without %s: %v", name, err)
+		if _, err := NewVerifier(config); err == nil || !strings.Contains(err.Error(), says) {
+			t.Errorf("%s: %v", says, err)
 		}
 	}
+	for _, bases := range [][]string{nil, {""}, {testBase, "/"}} {
+		if _, err := NewAudiences(bases...); err == nil || !strings.Contains(err.Error(), "audience base") {
+			t.Errorf("bases %q: %v", bases, err)
+		}
+	}
+}
+
+func audiences(t testing.TB, bases ...string) Audiences {
+	t.Helper()
+	a, err := NewAudiences(bases...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return a
 }
 
 func TestRememberedTokenStillExpires(t *testing.T) {
 	ed := sharedSigners()["EdDSA"]
 	now := testNow()
 	verifier, err := NewVerifier(VerifierConfig{
-		Issuer: testIssuer, AudienceBases: []string{testBase}, Keys: staticKeys(t, ed), Now: func() time.Time { return now },
+		Issuers: []Issuer{{testIssuer, staticKeys(t, ed)}}, Audiences: audiences(t, testBase), Now: func() time.Time { return now },
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -401,7 +417,7 @@ func TestOnlyGoodTokensAreRemembered(t *testing.T) {
 	for _, token := range []string{ed.token(t, nil), ed.token(t, nil), newEdSigner(t, "ed-1").token(t, nil), ed.token(t, members{"exp": 0})} {
 		_, _ = verifier.Verify(t.Context(), token)
 	}
-	if n := len(verifier.verified.young); n != 1 {
+	if n := len(verifier.issuers[0].verified.young); n != 1 {
 		t.Errorf("%d tokens remembered, want 1", n)
 	}
 }
@@ -412,7 +428,7 @@ func BenchmarkVerify(b *testing.B) {
 		verifier, token := newTestVerifier(b, staticKeys(b, s)), s.token(b, nil)
 		b.Run(alg, func(b *testing.B) {
 			for b.Loop() {
-				verifier.verified = newMemory()
+				verifier.issuers[0].verified = newMemory()
 				if _, err := verifier.Verify(b.Context(), token); err != nil {
 					b.Fatal(err)
 				}

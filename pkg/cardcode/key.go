@@ -23,12 +23,15 @@ const (
 	keyIDBytes = 8
 )
 
-const fingerprintPurpose Purpose = "key fingerprint"
+const (
+	fingerprintPurpose  Purpose = "key fingerprint"
+	clientSecretPurpose Purpose = "client secret"
+)
 
 // ErrKeyText is returned for a text that is no data key. It does not quote the text.
 var ErrKeyText = errors.New("a data key is 32 bytes, written as 64 hexadecimal digits or as base64")
 
-// Key is a data key: it hashes tokens and PINs for storage. Without it the hashes in a database cannot be tried out. The zero Key
+// Key is a data key: it hashes tokens, PINs and the secrets of API clients for storage. Without it the hashes in a database cannot be tried out. The zero Key
 // has no id and panics when it hashes.
 type Key struct {
 	// A pointer, because fmt prints an unexported field without asking its methods, yet does not follow its pointers.
@@ -94,6 +97,16 @@ func (k Key) PINHash(account string, cardID uuid.UUID, value Secret) string {
 // EqualPIN says whether value is the PIN whose hash is stored; it takes the same time for every wrong value of one length.
 func (k Key) EqualPIN(storedHash, account string, cardID uuid.UUID, value Secret) bool {
 	return hmac.Equal([]byte(storedHash), []byte(k.PINHash(account, cardID, value)))
+}
+
+// ClientSecretHash hashes the secret of an API client of an account, 64 hexadecimal digits.
+func (k Key) ClientSecretHash(account string, client uuid.UUID, value Secret) string {
+	return k.hash(clientSecretPurpose, []byte(account), client[:], []byte(value))
+}
+
+// EqualClientSecret says whether value is the secret whose hash is stored; it takes the same time for every wrong value of one length.
+func (k Key) EqualClientSecret(storedHash, account string, client uuid.UUID, value Secret) bool {
+	return hmac.Equal([]byte(storedHash), []byte(k.ClientSecretHash(account, client, value)))
 }
 
 // hash writes each field with its length before it: without, account and value could trade characters and keep the hash.

@@ -3,6 +3,7 @@ package config
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -17,7 +18,7 @@ func complete() Serve {
 			ReadHeaderTimeout: time.Second, ReadTimeout: time.Second, WriteTimeout: time.Second,
 			IdleTimeout: time.Second, ShutdownTimeout: time.Second,
 		},
-		Identity:  Identity{Issuer: "https://issuer.example.com/", JWKS: "keys.json"},
+		Identity:  Identity{Issuer: "https://issuer.example.com/", JWKS: "keys.json", TokenTTL: DefaultTokenTTL},
 		Secrets:   Secrets{DataKeyFile: "data-key"},
 		Rules:     Rules{RateBurst: 1},
 		WritePath: WritePath{MaxQueue: 1, MaxBatch: 1, Committers: 1},
@@ -73,6 +74,25 @@ func TestServeValidate(t *testing.T) {
 		{"no traces, whatever the rest says", func(s *Serve) {
 			s.Tracing = Tracing{Endpoint: "collector", Protocol: "grpc", Disabled: true}
 		}, ""},
+		{"one more issuer", func(s *Serve) { s.Trust = []string{"https://other.example.com/=https://other.example.com/keys?a=b"} }, ""},
+		{"no issuer but that one", func(s *Serve) { s.Issuer, s.JWKS, s.Trust = "", "", []string{"other=keys.json"} }, ""},
+		{"an issuer without keys beside it", func(s *Serve) { s.JWKS, s.Trust = "", []string{"other=keys.json"} }, "--jwks"},
+		{"one more without a name", func(s *Serve) { s.Trust = []string{"=keys.json"} }, "--trust (KORT_TRUST)"},
+		{"one more without keys", func(s *Serve) { s.Trust = []string{"other"} }, "--trust"},
+		{"one more over http", func(s *Serve) { s.Trust = []string{"other=http://other.example.com/keys"} }, "--trust"},
+		{"the same twice", func(s *Serve) { s.Trust = []string{"other=a.json", "other=b.json"} }, "--trust"},
+		{"the first once more", func(s *Serve) { s.Trust = []string{s.Issuer + "=b.json"} }, "--trust"},
+
+		{"tokens of its own", func(s *Serve) { s.Issuer, s.JWKS, s.SigningKeyFile = "", "", "keys" }, ""},
+		{"tokens of its own beside an issuer's", func(s *Serve) { s.SigningKeyFile = "keys" }, ""},
+		{"tokens of its own without a name", func(s *Serve) {
+			s.Issuer, s.JWKS, s.SigningKeyFile, s.PublicURL, s.AudienceBases = "", "", "keys", "", []string{"https://a.example.com"}
+		}, "--public-url"},
+		{"dev has a signing key of its own", func(s *Serve) { s.Dev, s.JWKS, s.SigningKeyFile = true, "", "keys" }, "--signing-key-file"},
+		{"tokens for a moment", func(s *Serve) { s.TokenTTL = minTokenTTL - 1 }, "--token-ttl (KORT_TOKEN_TTL)"},
+		{"tokens for long", func(s *Serve) { s.TokenTTL = MaxTokenTTL + 1 }, "--token-ttl"},
+		{"the shortest tokens", func(s *Serve) { s.TokenTTL = minTokenTTL }, ""},
+		{"the longest tokens", func(s *Serve) { s.TokenTTL = MaxTokenTTL }, ""},
 
 		{"a PostgreSQL", func(s *Serve) { s.DatabaseURL = "postgres://kort:pw@db/kort" }, ""},
 		{"a PostgreSQL by its long name", func(s *Serve) { s.DatabaseURL = "postgresql://db/kort" }, ""},
@@ -247,5 +267,20 @@ func TestTracingIsOn(t *testing.T) {
 		if got := TracingFrom(func(name string) string { return test.env[name] }).On(); got != test.want {
 			t.Errorf("%s: on is %t, want %t", name, got, test.want)
 		}
+	}
+}
+
+func TestIssuers(t *testing.T) {
+	t.Parallel()
+	both := Identity{Issuer: "first", JWKS: "https://first/keys", Trust: []string{"second=keys.json"}}
+	want := []TrustedIssuer{{"jwks", "first", "https://first/keys"}, {"trust", "second", "keys.json"}}
+	if got := both.TrustedIssuers(); !slices.Equal(got, want) || !got[0].HasKeyURL() || got[1].HasKeyURL() {
+		t.Errorf("got %v, want %v", got, want)
+	}
+	if got := both.OwnIssuer("https://a"); got != "https://a" {
+		t.Errorf("beside an issuer's tokens the server's own are of %q", got)
+	}
+	if got := (Identity{Issuer: "me"}).OwnIssuer("https://a"); got != "me" {
+		t.Errorf("the server is called %q", got)
 	}
 }

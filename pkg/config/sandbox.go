@@ -43,6 +43,7 @@ func (s Sandbox) Serve(directory string) Serve {
 			WriteTimeout: 15 * time.Minute, // longer than the longest latency that a fault can have
 			IdleTimeout:  2 * time.Minute, ShutdownTimeout: 5 * time.Second,
 		},
-		Log: s.Log,
+		Identity: Identity{TokenTTL: DefaultTokenTTL},
+		Log:      s.Log,
 	}
 }

@@ -108,18 +108,24 @@ func (s Serve) checkDev(p *Problems) {
 	if s.JWKS != "" {
 		p.add("jwks", "does not go with --dev, which signs and verifies with a key of its own: leave out one of them")
 	}
+	if s.SigningKeyFile != "" {
+		p.add("signing-key-file", "does not go with --dev, which keeps its own in the data directory: leave out one of them")
+	}
 }
 
 // checkComplete asks for everything that only --dev makes up.
 func (s Serve) checkComplete(p *Problems) {
 	before := len(*p)
-	if s.JWKS == "" {
-		p.add("jwks", "missing; the public keys of the issuer of your tokens, as the https:// address or the file of a JSON Web Key set")
+	issues := s.SigningKeyFile != ""
+	nobody := !issues && s.JWKS == "" && len(s.Trust) == 0
+	if nobody || !issues && s.JWKS == "" && s.Issuer != "" {
+		p.add("jwks", "missing; the public keys of the issuer of your tokens, as the https:// address or the file of a JSON Web Key set "+
+			"(or let the server issue them: --signing-key-file)")
 	}
-	if s.Issuer == "" {
+	if s.Issuer == "" && (nobody || s.JWKS != "") {
 		p.add("issuer", "missing; the iss of your tokens, such as https://auth.example.com/")
 	}
-	if s.PublicURL == "" && len(s.AudienceBases) == 0 {
+	if s.PublicURL == "" && (len(s.AudienceBases) == 0 || issues && s.OwnIssuer("") == "") {
 		p.add("public-url", "missing; the address at which clients reach this server, such as https://cards.example.com: "+
 			"the aud of a token is this address and /v1/accounts/<account>")
 	}

@@ -63,10 +63,12 @@ var table = map[string]rule{
 	},
 	"pkg/httpapi": {
 		ours: []string{
-			"gen", "openapi", "pkg/ledger", "pkg/posting", "pkg/repository", "pkg/auth", "pkg/cardcode", "pkg/strictjson",
+			"gen", "openapi", "pkg/ledger", "pkg/posting", "pkg/repository", "pkg/auth", "pkg/cardcode", "pkg/strictjson", "pkg/identity",
 		},
 		foreign: []string{uuidModule, echo, kinOpenAPI, runtime, "golang.org/x/time"},
 	},
+
+	"pkg/identity": {ours: []string{"pkg/ledger", "pkg/repository", "pkg/auth", "pkg/cardcode"}, foreign: []string{uuidModule}},
 
 	// The control API of the sandbox stands before the API, and reaches past it for what no API may do.
 	"pkg/sandbox": {

@@ -200,7 +200,7 @@ func edgeAlone(b *testing.B, change func(*httpapi.Config)) (handler http.Handler
 		}
 	})
 	config := httpapi.Config{
-		Submit: noLedger, Verifier: newVerifier(b, keys, time.Now), Keys: keys, DataKeys: cardcode.NewKeyring(dataKey),
+		Submit: noLedger, Verifier: newVerifier(b, keys, time.Now), DataKeys: cardcode.NewKeyring(dataKey),
 		Clock: func(string) ledger.Micros { return ledger.MicrosOf(start) }, Log: slog.New(slog.NewJSONHandler(log, nil)),
 	}
 	change(&config)

@@ -39,6 +39,36 @@ type operation struct {
 	query   []parameter
 	body    *strictjson.Schema // nil when the operation takes none
 	maxBody int64
+	access  access
+	// direct tells that what it writes does not wait in the queue of operations on cards.
+	direct bool
+}
+
+// access is who may use an operation.
+type access uint8
+
+const (
+	byToken  access = iota // whoever has an access token with one of the scopes; also where the contract says nothing
+	byClient               // an API client, by its secret
+	openToAll
+)
+
+// accessOf reads who may use an operation.
+func accessOf(spec *openapi3.T, op *openapi3.Operation) access {
+	if op.Security == nil {
+		return byToken
+	}
+	for _, alternative := range *op.Security {
+		for name := range alternative {
+			if spec.Components.SecuritySchemes[name].Value.Scheme == "basic" {
+				return byClient
+			}
+		}
+	}
+	if len(*op.Security) == 0 {
+		return openToAll
+	}
+	return byToken
 }
 
 // operations reads the embedded contract.
@@ -60,6 +90,7 @@ func operationsOf(spec *openapi3.T) (map[string]*operation, error) {
 				route:   &routers.Route{Spec: spec, Path: path, PathItem: item, Method: method, Operation: op},
 				scopes:  scopesOf(op),
 				maxBody: maxBodyBytes,
+				access:  accessOf(spec, op),
 			}
 			if err := o.compile(rules); err != nil {
 				return nil, fmt.Errorf("read the contract: %s: %w", o.id, err)
@@ -126,7 +157,9 @@ func (o *operation) onlyUser(p auth.Principal) bool {
 }
 
 // writes tells whether the operation cannot do without the writer.
-func (o *operation) writes() bool { return o.route.Method != http.MethodGet && o.id != infoOperation }
+func (o *operation) writes() bool {
+	return o.route.Method != http.MethodGet && o.id != infoOperation && !o.direct
+}
 
 // takesBody tells whether the operation reads a body.
 func (o *operation) takesBody() bool { return o.body != nil && o.route.Method != http.MethodGet }

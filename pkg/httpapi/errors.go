@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -36,6 +37,10 @@ type failure struct {
 	retryAfter time.Duration
 	locksPIN   bool  // for the observer
 	cause      error // for the log; never for the client
+	// message is what people are told in place of the code's usual message.
+	message string
+	// challenge is how a client can say who it is, where it is not by an access token.
+	challenge string
 }
 
 // Error implements error.
@@ -139,6 +144,10 @@ func conflictMessage(code api.ErrorCode) string {
 		return "The transaction locks less than this amount."
 	case api.ErrorCodeAmountOverflow:
 		return "The card cannot hold that much."
+	case codeGrantExists:
+		return "The client has a grant; delete it first."
+	case codeClientLimit:
+		return "The account has as many clients as it can have."
 	default:
 		return "The state of the card does not allow this."
 	}
@@ -198,9 +207,12 @@ func (s *Server) sendError(err error, c echo.Context) {
 	if c.Response().Committed {
 		return
 	}
+	if f.message != "" {
+		a.message = f.message
+	}
 	header := c.Response().Header()
 	if f.code == api.ErrorCodeUnauthorized {
-		header.Set(echo.HeaderWWWAuthenticate, "Bearer")
+		header.Set(echo.HeaderWWWAuthenticate, cmp.Or(f.challenge, "Bearer"))
 	}
 	if f.retryAfter > 0 {
 		header.Set(echo.HeaderRetryAfter, strconv.Itoa(int(math.Ceil(f.retryAfter.Seconds()))))

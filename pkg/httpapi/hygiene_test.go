@@ -325,7 +325,7 @@ func TestDatabaseIsGone(t *testing.T) {
 
 func TestReadiness(t *testing.T) {
 	each(t, func(t *testing.T, s *server) {
-		keyless := s.variant(t, func(c *httpapi.Config) { c.Keys = deadKeys(t) })
+		keyless := s.variant(t, func(c *httpapi.Config) { c.Verifier = newVerifier(t, deadKeys(t), time.Now) })
 		if r := keyless.plain(t, http.MethodGet, "/readyz", nil); r.status != http.StatusServiceUnavailable {
 			t.Errorf("without keys: %d %s", r.status, r.body)
 		}

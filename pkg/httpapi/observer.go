@@ -175,12 +175,12 @@ func accountOf(c echo.Context) string {
 	return account
 }
 
-// operationNames says which operation each of Echo's routes is for.
-func operationNames(operations map[string]*operation) map[routeKey]string {
+// operationNames says which operation each of Echo's routes is for, those of the probes included.
+func operationNames(base string, operations map[string]*operation) map[routeKey]string {
 	names := make(map[routeKey]string, len(operations))
 	for id, o := range operations {
 		path := strings.NewReplacer("{", ":", "}", "").Replace(o.route.Path)
-		names[routeKey{o.route.Method, basePath + path}] = id
+		names[routeKey{o.route.Method, base + path}] = id
 	}
 	for _, method := range probeMethods() {
 		names[routeKey{method, healthPath}], names[routeKey{method, readyPath}] = OperationHealth, OperationReady

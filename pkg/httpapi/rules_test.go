@@ -18,6 +18,35 @@ import (
 	"github.com/kortwallet/kort/gen/api"
 )
 
+// An operation is open to all only where the contract says so in so many words.
+func TestWhoMayUseAnOperation(t *testing.T) {
+	t.Parallel()
+	spec := &openapi3.T{Components: &openapi3.Components{SecuritySchemes: openapi3.SecuritySchemes{
+		"Client": {Value: openapi3.NewSecurityScheme().WithType("http").WithScheme("basic")},
+		"JWT":    {Value: openapi3.NewSecurityScheme().WithType("oauth2")},
+	}}}
+	one := func(name string) *openapi3.SecurityRequirements {
+		return &openapi3.SecurityRequirements{openapi3.SecurityRequirement{name: {}}}
+	}
+	for _, test := range []struct {
+		security *openapi3.SecurityRequirements
+		want     access
+	}{{nil, byToken}, {&openapi3.SecurityRequirements{}, openToAll}, {one("JWT"), byToken}, {one("Client"), byClient}} {
+		if got := accessOf(spec, &openapi3.Operation{Security: test.security}); got != test.want {
+			t.Errorf("%v: got %d, want %d", test.security, got, test.want)
+		}
+	}
+	all, err := operations()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for id, o := range all {
+		if o.access != byToken || len(o.scopes) == 0 {
+			t.Errorf("%s is open to others than holders of a token", id)
+		}
+	}
+}
+
 // request is what an operation's rules are about.
 type request struct {
 	path  map[string]string

@@ -14,6 +14,7 @@ import (
 	"github.com/kortwallet/kort/gen/api"
 	"github.com/kortwallet/kort/pkg/auth"
 	"github.com/kortwallet/kort/pkg/cardcode"
+	"github.com/kortwallet/kort/pkg/identity"
 	"github.com/kortwallet/kort/pkg/ledger"
 	"github.com/kortwallet/kort/pkg/repository"
 )
@@ -36,8 +37,9 @@ type Config struct {
 	// one can be refused before anything is spent on it. Nil is never.
 	Overloaded func() bool
 	Verifier   *auth.Verifier
-	Keys       *auth.KeySource
 	DataKeys   cardcode.Keyring
+	// Identity gives out access tokens. Nil leaves that, and the paths for it, to others.
+	Identity *identity.Provider
 	// KeysComplete tells whether DataKeys has every key of the database. While it has
 	// not, no request is answered but with 503: a token of another key would seem not to
 	// exist, and its value could be given out once more. Nil is always.
@@ -82,7 +84,7 @@ func New(c Config) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s.routed = operationNames(operations)
+	s.routed = operationNames(basePath, operations)
 	s.echo.Use(s.protect, s.identify)
 	if c.Observer.End != nil {
 		s.echo.Use(s.observe)
@@ -92,18 +94,15 @@ func New(c Config) (*Server, error) {
 		return nil, err
 	}
 	limits := newRateLimits(c.RatePerSecond, c.RateBurst)
-	chains := make(map[string][]echo.MiddlewareFunc, len(operations))
-	for id, o := range operations {
-		chain := []echo.MiddlewareFunc{(&gate{s, o, limits}).guard}
-		if c.ValidateResponses {
-			chain = append([]echo.MiddlewareFunc{o.checkResponse}, chain...)
-		}
-		chains[id] = chain
-	}
 	h := &handlers{Config: c}
 	api.RegisterHandlersWithOptions(s.echo, api.NewStrictHandler(h, nil), api.RegisterHandlersOptions{
-		BaseURL: basePath, OperationMiddlewares: chains,
+		BaseURL: basePath, OperationMiddlewares: s.chains(operations, limits),
 	})
+	if c.Identity != nil {
+		if err := s.mountIdentity(limits); err != nil {
+			return nil, err
+		}
+	}
 	s.echo.Match(probeMethods(), healthPath, s.health)
 	s.echo.Match(probeMethods(), readyPath, s.ready)
 	s.routes = s.echo.Routes()
@@ -122,6 +121,19 @@ const (
 )
 
 func probeMethods() []string { return []string{http.MethodGet, http.MethodHead} }
+
+// chains are what requests go through before the handlers of operations, by their ids.
+func (s *Server) chains(operations map[string]*operation, limits *rateLimits) map[string][]echo.MiddlewareFunc {
+	chains := make(map[string][]echo.MiddlewareFunc, len(operations))
+	for id, o := range operations {
+		chain := []echo.MiddlewareFunc{(&gate{s, o, limits}).guard}
+		if s.c.ValidateResponses {
+			chain = append([]echo.MiddlewareFunc{o.checkResponse}, chain...)
+		}
+		chains[id] = chain
+	}
+	return chains
+}
 
 // gate stands before an operation's handler.
 type gate struct {
@@ -148,16 +160,35 @@ func (g *gate) guard(next echo.HandlerFunc) echo.HandlerFunc {
 		letIn(c.Request().Context())
 		ctx, cancel := context.WithTimeout(c.Request().Context(), requestTimeout)
 		defer cancel()
-		if err := g.authenticate(ctx, c); err != nil {
+		if err := g.admit(ctx, c); err != nil {
 			return err
 		}
-		for _, check := range [...]func(echo.Context) error{o.authorise, g.limits.limit, o.validate} {
-			if err := check(c); err != nil {
-				return err
-			}
+		if err := o.validate(c); err != nil {
+			return err
 		}
 		return next(c)
 	}
+}
+
+// admit finds out who sends a request and whether they may. It gives ctx to the request.
+func (g *gate) admit(ctx context.Context, c echo.Context) error {
+	switch g.operation.access {
+	case openToAll:
+		c.SetRequest(c.Request().WithContext(ctx))
+		return nil
+	case byClient:
+		if err := g.authenticateClient(ctx, c); err != nil {
+			return err
+		}
+	case byToken:
+		if err := g.authenticate(ctx, c); err != nil {
+			return err
+		}
+		if err := g.operation.authorise(c); err != nil {
+			return err
+		}
+	}
+	return g.limits.limit(c)
 }
 
 func (s *Server) keysComplete() bool { return s.c.KeysComplete == nil || s.c.KeysComplete() }
@@ -185,7 +216,7 @@ func (s *Server) ready(c echo.Context) error {
 		return c.JSON(http.StatusServiceUnavailable, map[string]string{"status": "shutting down"})
 	case s.c.Store.Ping(ctx) != nil:
 		return c.JSON(http.StatusServiceUnavailable, map[string]string{"status": "the database does not answer"})
-	case s.c.Keys != nil && !s.c.Keys.Ready():
+	case s.c.Verifier != nil && !s.c.Verifier.Ready():
 		return c.JSON(http.StatusServiceUnavailable, map[string]string{"status": "no keys to verify tokens with"})
 	case !s.keysComplete():
 		return c.JSON(http.StatusServiceUnavailable, map[string]string{"status": "a data key is missing or could not be looked for"})

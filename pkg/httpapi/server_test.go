@@ -81,7 +81,7 @@ func newServer(t testing.TB, d repotest.Database) *server {
 	log := slog.New(slog.NewJSONHandler(s.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	s.config = httpapi.Config{
 		Store: d.Store, Submit: newPoster(t, d, posting.Options{Clock: s.clock.now, Log: log}).Submit,
-		Verifier: newVerifier(t, s.keys, time.Now), Keys: s.keys, DataKeys: cardcode.NewKeyring(dataKey), Clock: s.clock.now,
+		Verifier: newVerifier(t, s.keys, time.Now), DataKeys: cardcode.NewKeyring(dataKey), Clock: s.clock.now,
 		ValidateResponses: true, Log: log,
 	}
 	t.Cleanup(func() { s.log.mustBeDiscreet(t) })
@@ -103,12 +103,22 @@ func newPoster(t testing.TB, d repotest.Database, o posting.Options) *posting.Po
 func newVerifier(t testing.TB, keys *auth.KeySource, now func() time.Time) *auth.Verifier {
 	t.Helper()
 	v, err := auth.NewVerifier(auth.VerifierConfig{
-		Issuer: issuer, AudienceBases: []string{audienceBase}, Keys: keys, Now: now,
+		Issuers: []auth.Issuer{{Name: issuer, Keys: keys}}, Audiences: audiences(t), Now: now,
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	return v
+}
+
+// audiences are those that name an account of the server.
+func audiences(t testing.TB) auth.Audiences {
+	t.Helper()
+	a, err := auth.NewAudiences(audienceBase)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return a
 }
 
 func (s *server) serve(t testing.TB) {

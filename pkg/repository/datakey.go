@@ -190,8 +190,18 @@ func (tx *Tx) makeCurrent(ctx context.Context, id string, since int64) error {
 
 // exec runs a statement that has a place of its own, apart from the batches.
 func (tx *Tx) exec(ctx context.Context, text string, args ...any) error {
+	_, err := tx.change(ctx, text, args...)
+	return err
+}
+
+// change is exec that tells how many rows have changed.
+func (tx *Tx) change(ctx context.Context, text string, args ...any) (int64, error) {
 	text = tx.store.dialect.placeholders(text)
 	tx.store.watched(text)
-	_, err := tx.conn.ExecContext(ctx, text, args...)
-	return classify(err)
+	result, err := tx.conn.ExecContext(ctx, text, args...)
+	if err != nil {
+		return 0, classify(err)
+	}
+	rows, err := result.RowsAffected()
+	return rows, classify(err)
 }

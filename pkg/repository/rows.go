@@ -126,3 +126,34 @@ type currentKeyRow struct {
 
 	KeyID string `bun:"key_id,pk"`
 }
+
+// clientRow is a row of api_clients.
+type clientRow struct {
+	bun.BaseModel `bun:"table:api_clients,alias:a"`
+
+	AccountID   string    `bun:"account_id,pk"`
+	ID          uuid.UUID `bun:"id,pk"`
+	Name        string    `bun:"name"`
+	Description string    `bun:"description,nullzero"`
+	SecretHash  string    `bun:"secret_hash"`
+	SecretKeyID string    `bun:"secret_key_id"`
+	CreatedAt   int64     `bun:"created_at"`
+	CreatedBy   string    `bun:"created_by"`
+	RevokedAt   int64     `bun:"revoked_at,nullzero"`
+	RevokedBy   string    `bun:"revoked_by,nullzero"`
+}
+
+// grantRow is a row of client_grants.
+type grantRow struct {
+	bun.BaseModel `bun:"table:client_grants,alias:g"`
+
+	AccountID string    `bun:"account_id,pk"`
+	ID        uuid.UUID `bun:"id,pk"`
+	ClientID  uuid.UUID `bun:"client_id"`
+	Audience  string    `bun:"audience,nullzero"`
+	Scopes    string    `bun:"scopes"`
+	CreatedAt int64     `bun:"created_at"`
+	CreatedBy string    `bun:"created_by"`
+	RevokedAt int64     `bun:"revoked_at,nullzero"`
+	RevokedBy string    `bun:"revoked_by,nullzero"`
+}

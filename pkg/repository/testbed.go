@@ -19,7 +19,8 @@ import (
 // testAccountPrefix is what the numbers of test accounts begin with. A testbed touches no other account.
 const testAccountPrefix = "T"
 
-// accountTables are all tables with rows of accounts that can be put aside.
+// accountTables are all tables with rows of accounts that are put aside. API clients and their grants are not: whoever restores an
+// account wants to go on with them.
 var accountTables = []string{"cards", "holds", "tokens", "transactions", "card_search"}
 
 // ErrNoSnapshot means that an account has no snapshot of that name.

@@ -33,8 +33,10 @@ type Config struct {
 	DataKeys cardcode.Keyring
 	Testbed  *repository.Testbed
 	// Mint makes an access token with all rights in an account.
-	Mint   func(account string) (string, error)
-	Clocks *Clocks
+	Mint func(account string) (string, error)
+	// NewClient makes an API client with all rights in an account.
+	NewClient func(ctx context.Context, account string) (id, secret string, err error)
+	Clocks    *Clocks
 	// Hosts are names in a Host header that are let in, besides localhost and IP addresses.
 	Hosts []string
 	Log   *slog.Logger
@@ -64,7 +66,7 @@ func New(c Config) (*Control, error) {
 		return nil, fmt.Errorf("load the specification of the sandbox: %w", err)
 	}
 	control.seeds = spec.Components.Schemas["Seed"].Value
-	if control.operations, err = cardsOperations(); err != nil {
+	if control.operations, err = allOperations(); err != nil {
 		return nil, err
 	}
 	api.RegisterHandlersWithOptions(control.echo, api.NewStrictHandler(control, nil), api.RegisterHandlersOptions{
@@ -88,21 +90,33 @@ func (c *Control) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // numbers is how many test accounts there can be: T and eight digits.
 const numbers = 100_000_000
 
-// NewAccount draws an account that was not handed out before, with a token for it.
-func (c *Control) NewAccount(ctx context.Context) (account, token string, err error) {
-	if account, err = c.draw(ctx); err != nil {
-		return "", "", err
+// NewAccount draws an account that was not handed out before, with a token and a client for it.
+func (c *Control) NewAccount(ctx context.Context) (api.Account, error) {
+	number, err := c.draw(ctx)
+	if err != nil {
+		return api.Account{}, err
 	}
-	c.account(account).forget() // somebody may have steered it before there was such an account
-	c.c.Clocks.Reset(account)
-	token, err = c.Token(account)
-	return account, token, err
+	c.account(number).forget() // somebody may have steered it before there was such an account
+	c.c.Clocks.Reset(number)
+	return c.access(ctx, number)
 }
 
-// Adopt hands out a certain account, which no later one will be, with a token for it.
-func (c *Control) Adopt(account string) (token string, err error) {
-	c.take(account)
-	return c.Token(account)
+// Adopt hands out a certain account, which no later one will be.
+func (c *Control) Adopt(ctx context.Context, number string) (api.Account, error) {
+	c.take(number)
+	return c.access(ctx, number)
+}
+
+// access makes a token and a client for an account.
+func (c *Control) access(ctx context.Context, number string) (made api.Account, err error) {
+	made.Account = number
+	if made.Token, err = c.Token(number); err != nil {
+		return made, err
+	}
+	if made.ClientID, made.ClientSecret, err = c.c.NewClient(ctx, number); err != nil {
+		return made, fmt.Errorf("make a client: %w", err)
+	}
+	return made, nil
 }
 
 // Token makes a token with all rights in an account.
@@ -143,9 +157,9 @@ func (c *Control) take(account string) bool {
 
 // CreateAccount implements the operation create_account.
 func (c *Control) CreateAccount(ctx context.Context, _ api.CreateAccountRequestObject) (api.CreateAccountResponseObject, error) {
-	account, token, err := c.NewAccount(ctx)
+	made, err := c.NewAccount(ctx)
 	if err != nil {
 		return nil, err
 	}
-	return api.CreateAccount201JSONResponse{Account: account, Token: token}, nil
+	return api.CreateAccount201JSONResponse(made), nil
 }

@@ -6,13 +6,16 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/getkin/kin-openapi/openapi3"
+
 	cards "github.com/kortwallet/kort/gen/api"
+	"github.com/kortwallet/kort/gen/identity"
 )
 
 // cardsBase is where the paths of the cards API begin.
 const cardsBase = "/v1"
 
-// operations are those of the cards API, the ones with fewer parameters in their paths first.
+// operations are those of the cards API and of the identity API, the ones with fewer parameters in their paths first.
 type operations []operation
 
 type operation struct {
@@ -20,19 +23,27 @@ type operation struct {
 	segments   []string // of the path; a parameter is in braces
 }
 
-func cardsOperations() (operations, error) {
-	spec, err := cards.GetSpec()
+func allOperations() (operations, error) {
+	wallets, err := cards.GetSpec()
 	if err != nil {
 		return nil, fmt.Errorf("load the specification of the cards API: %w", err)
 	}
-	var all operations
-	for path, item := range spec.Paths.Map() {
-		for method, o := range item.Operations() {
-			all = append(all, operation{id: o.OperationID, method: method, segments: strings.Split(cardsBase+path, "/")})
-		}
+	clients, err := identity.GetSpec()
+	if err != nil {
+		return nil, fmt.Errorf("load the specification of the identity API: %w", err)
 	}
+	all := append(operationsOf(wallets, cardsBase), operationsOf(clients, "")...)
 	slices.SortFunc(all, func(a, b operation) int { return cmp.Compare(a.parameters(), b.parameters()) })
 	return all, nil
+}
+
+func operationsOf(spec *openapi3.T, base string) (all operations) {
+	for path, item := range spec.Paths.Map() {
+		for method, o := range item.Operations() {
+			all = append(all, operation{id: o.OperationID, method: method, segments: strings.Split(base+path, "/")})
+		}
+	}
+	return all
 }
 
 func (o operation) parameters() (n int) {

@@ -1,6 +1,7 @@
 package sandbox_test
 
 import (
+	"context"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -55,8 +56,9 @@ func TestControlRefuses(t *testing.T) {
 	t.Parallel()
 	clocks := sandbox.NewClocks(time.Now)
 	control, err := sandbox.New(sandbox.Config{
-		Mint:   func(account string) (string, error) { return "token of " + account, nil },
-		Clocks: clocks, Hosts: []string{"kort"}, Log: slog.New(slog.DiscardHandler),
+		Mint:      func(account string) (string, error) { return "token of " + account, nil },
+		NewClient: func(_ context.Context, account string) (string, string, error) { return account, "secret", nil },
+		Clocks:    clocks, Hosts: []string{"kort"}, Log: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {
 		t.Fatal(err)

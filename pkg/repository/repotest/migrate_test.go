@@ -185,7 +185,7 @@ func TestSchemasAreTheSame(t *testing.T) {
 	if !reflect.DeepEqual(lite, pg) {
 		t.Errorf("SQLite has\n%+v\nPostgreSQL has\n%+v", lite, pg)
 	}
-	for _, table := range append([]string{"data_keys", "current_data_keys"}, repotest.AccountTables...) {
+	for _, table := range append([]string{"data_keys", "current_data_keys", "api_clients", "client_grants"}, repotest.AccountTables...) {
 		if len(lite.Columns[table]) == 0 || lite.Keys[table] == "" {
 			t.Errorf("there is no table %s, or it has no primary key", table)
 		}

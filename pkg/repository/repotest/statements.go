@@ -10,6 +10,9 @@ import (
 // AccountTables are the tables whose rows belong to an account.
 var AccountTables = []string{"cards", "transactions", "holds", "tokens", "card_search"}
 
+// clientTables are the tables of an account that no operation on its cards touches.
+var clientTables = []string{"api_clients", "client_grants"}
+
 // searchIndex is SQLite's index of card_search, which is a table to SQL.
 const searchIndex = "card_search_grams"
 
@@ -67,7 +70,7 @@ func Stray(statement string) string {
 	for _, ref := range tableRef.FindAllStringSubmatch(text, -1) {
 		verb, table, alias := strings.ToUpper(ref[1]), ref[2], ref[3]
 		switch {
-		case table == searchIndex, slices.Contains(AccountTables, table):
+		case table == searchIndex, slices.Contains(AccountTables, table), slices.Contains(clientTables, table):
 			if !bound(text, verb, alias) {
 				return fmt.Sprintf("%s is not bound to one account", table)
 			}
