@@ -120,7 +120,9 @@ func (c *benchCmd) print(report bench.Report, out io.Writer) error {
 
 // withoutSettings leaves out what would configure the server that is measured.
 func withoutSettings(environment []string) []string {
-	return slices.DeleteFunc(environment, func(variable string) bool { return strings.HasPrefix(variable, "KORT_") })
+	return slices.DeleteFunc(environment, func(variable string) bool {
+		return strings.HasPrefix(variable, "KORT_") || strings.HasPrefix(variable, "OTEL_")
+	})
 }
 
 // benchProgress shows how far a benchmark has come: a bar on a terminal, elsewhere a

@@ -104,7 +104,7 @@ const placeholder = "$instance"
 
 // mismatch says what a selector asks for that a series does not have.
 func (s series) mismatch(name string, matcher *labels.Matcher) (wrong []string) {
-	if matcher.Name == labels.MetricName {
+	if matcher.Name == prometheus.MetricNameLabel {
 		return nil
 	}
 	values, found := s[matcher.Name]

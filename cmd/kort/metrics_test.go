@@ -238,7 +238,7 @@ func TestMetricsEndLast(t *testing.T) {
 		t.Fatalf("exit code %d:\n%s", server.code, server.stderr)
 	}
 	if response, err := http.Get(url); err == nil { //nolint:gosec // an address of this test
-		response.Body.Close()
+		_ = response.Body.Close()
 		t.Errorf("it answers %d when it has ended", response.StatusCode)
 	}
 }

@@ -178,7 +178,7 @@ func TestCutOffIsObserved(t *testing.T) {
 		c := createCard(a.newCard())
 		response, err := http.DefaultClient.Do(a.request(t, contractOf(t, c.operation), c))
 		if err == nil {
-			response.Body.Close()
+			_ = response.Body.Close()
 			t.Fatalf("got %d", response.StatusCode)
 		}
 		if got := w.last(t, 1); got.Operation != opCreate || got.Code != "internal" {

@@ -59,7 +59,7 @@ func newRequestMetrics() *requestMetrics {
 			"Requests that were answered as an earlier one with the same ref_id was.", "operation"),
 		duration: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name:    "kort_http_request_duration_seconds",
-			Help:    "Time from a request's header to the end of its answer, waiting for its commit included.",
+			Help:    "Time from the arrival of a request's header until its answer is written, waiting for its commit included.",
 			Buckets: latencyBuckets(),
 		}, []string{"operation"}),
 		inFlight: prometheus.NewGauge(prometheus.GaugeOpts{

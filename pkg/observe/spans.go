@@ -17,7 +17,9 @@ import (
 
 // A request has a span, and in it one for each operation that it posts, from the queue
 // to the answer. A commit serves many operations: its span is in the trace of the first
-// of them, linked with the spans of all, and each of those with it.
+// of them, linked with the spans of all, and each of those with it. The library keeps
+// 128 links of a span unless OTEL_SPAN_LINK_COUNT_LIMIT says otherwise; in a larger
+// batch the links of the operations are the complete ones.
 
 // Names of spans of the write path.
 const (
@@ -32,13 +34,14 @@ func (t *Traces) beginRequest(r *http.Request, route httpapi.Route) context.Cont
 	}
 	ctx := t.propagator.Extract(r.Context(), propagation.HeaderCarrier(r.Header))
 	name := route.Method
+	about := []attribute.KeyValue{
+		attribute.String("http.request.method", route.Method), attribute.String("kort.operation", route.Operation),
+	}
 	if route.Path != "" {
 		name += " " + route.Path
+		about = append(about, attribute.String("http.route", route.Path))
 	}
-	ctx, _ = t.tracer.Start(ctx, name, trace.WithSpanKind(trace.SpanKindServer), trace.WithAttributes(
-		attribute.String("http.request.method", route.Method), attribute.String("http.route", route.Path),
-		attribute.String("kort.operation", route.Operation),
-	))
+	ctx, _ = t.tracer.Start(ctx, name, trace.WithSpanKind(trace.SpanKindServer), trace.WithAttributes(about...))
 	return ctx
 }
 

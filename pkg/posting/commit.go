@@ -75,6 +75,12 @@ func (p *Poster) logFailed(batch []group, err error) {
 	}
 }
 
+// logPanicked is logFailed for an operation that panicked.
+func (p *Poster) logPanicked(panicked *panicError) {
+	ctx := panicked.request.ctx
+	p.o.Log.ErrorContext(ctx, "an operation panicked", "panic", panicked.value, "stack", string(panicked.stack), p.o.caller(ctx))
+}
+
 // commitWithRetries tries a batch until it is committed or the attempts are used
 // up. Operations that panic are answered and leave the batch.
 func (p *Poster) commitWithRetries(ctx context.Context, batch *[]group) error {
@@ -92,11 +98,9 @@ func (p *Poster) commitWithRetries(ctx context.Context, batch *[]group) error {
 				p.o.Log.ErrorContext(ctx, "an operation panicked", "panic", panicked.value, "stack", string(panicked.stack))
 				return err
 			}
-			bad := panicked.request
-			p.o.Log.ErrorContext(bad.ctx, "an operation panicked",
-				"panic", panicked.value, "stack", string(panicked.stack), p.o.caller(bad.ctx))
-			*batch = without(*batch, bad)
-			p.answerOne(bad, ErrInternal)
+			p.logPanicked(panicked)
+			*batch = without(*batch, panicked.request)
+			p.answerOne(panicked.request, ErrInternal)
 			continue
 		case errors.Is(err, repository.ErrConflict) && conflicts < maxConflicts:
 			conflicts++

@@ -144,8 +144,8 @@ func positive(n, fallback int) int {
 func (p *Poster) Submit(ctx context.Context, account string, op ledger.Operation) (ledger.Result, error) {
 	r := &request{ctx: p.o.Observer.submitted(ctx, account), account: account, op: op, done: make(chan struct{})}
 	if !p.enqueue(r) {
-		p.o.Observer.answered(r.ctx, ErrOverloaded)
-		return ledger.Result{}, ErrOverloaded
+		p.answerOne(r, ErrOverloaded)
+		return r.result, r.err
 	}
 	select {
 	case <-r.done:
