@@ -20,7 +20,7 @@ type sandboxCmd struct {
 
 // Help is the long help.
 func (sandboxCmd) Help() string {
-	return `Serves the API for tests, on a temporary database that is removed at the end. When it is ready it prints one line of JSON on stdout: the url, a fresh test account, and a token for it with all rights.
+	return `Serves the API for tests, on a temporary database that is removed at the end. When it is ready it prints one line of JSON on stdout: the url, a fresh test account, a token for it with all rights, and the address of a page to try the API on with them.
 
 Under ` + sandbox.BasePath + ` it has a control API for more accounts and for the clock of each; see openapi/sandbox.yaml.`
 }
@@ -30,6 +30,7 @@ type ready struct {
 	URL     string `json:"url"`
 	Account string `json:"account"`
 	Token   string `json:"token"`
+	Docs    string `json:"docs"`
 }
 
 // Run serves until the context ends.
@@ -40,7 +41,9 @@ func (c *sandboxCmd) Run(ctx context.Context, term *terminal) error {
 	}
 	account, token, err := control.NewAccount()
 	if err == nil {
-		err = json.NewEncoder(term.stdout).Encode(ready{s.identity.PublicURL, account, token})
+		line := json.NewEncoder(term.stdout)
+		line.SetEscapeHTML(false) // people copy the address from it
+		err = line.Encode(ready{s.identity.PublicURL, account, token, s.docsURL(account, token)})
 	}
 	if err != nil {
 		return stopped(ctx, s, fmt.Errorf("say that the sandbox is ready: %w", err))

@@ -279,11 +279,15 @@ func (s *server) serve(context.Context) error {
 	if s.submitter != nil {
 		submit = s.submitter(s)
 	}
+	pages, err := s.pages()
+	if err != nil {
+		return err
+	}
 	edge, err := httpapi.New(httpapi.Config{
 		Store: s.store, Submit: submit, Overloaded: s.poster.Overloaded, Verifier: verifier, Keys: s.keys, DataKeys: s.dataKeys, KeysComplete: s.keyWatch.Complete,
 		Clock:      s.clock,
 		RequirePIN: s.settings.RequirePIN, RatePerSecond: s.settings.RatePerSecond, RateBurst: s.settings.RateBurst,
-		ValidateResponses: s.settings.ValidateResponses, Log: s.log,
+		ValidateResponses: s.settings.ValidateResponses, Pages: pages, Log: s.log,
 	})
 	if err != nil {
 		return err

@@ -12,6 +12,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"github.com/kortwallet/kort/gen/api"
+	"github.com/kortwallet/kort/pkg/apidocs"
 	"github.com/kortwallet/kort/pkg/auth"
 	"github.com/kortwallet/kort/pkg/cardcode"
 	"github.com/kortwallet/kort/pkg/ledger"
@@ -51,7 +52,9 @@ type Config struct {
 	RateBurst     int
 	// ValidateResponses checks each answer against the contract before it is sent.
 	ValidateResponses bool
-	Log               *slog.Logger
+	// Pages describe the API to whoever asks, without a token. None is a server without a description.
+	Pages []apidocs.Page
+	Log   *slog.Logger
 }
 
 // Server serves the contract. It is an http.Handler, safe for concurrent use.
@@ -101,6 +104,9 @@ func New(c Config) (*Server, error) {
 	probe := []string{http.MethodGet, http.MethodHead}
 	s.echo.Match(probe, "/healthz", s.health)
 	s.echo.Match(probe, "/readyz", s.ready)
+	for _, page := range c.Pages {
+		s.echo.Match(probe, page.Path(), echo.WrapHandler(page))
+	}
 	s.routes = s.echo.Routes()
 	s.routed = make(map[routeKey]bool, len(s.routes))
 	for _, route := range s.routes {
