@@ -91,6 +91,8 @@ var table = map[string]rule{
 	"pkg/conformance": {ours: []string{"gen/client", "openapi"}, foreign: []string{kinOpenAPI}},
 	// It starts servers that were built to break a rule.
 	"pkg/conformance/broken": {ours: []string{"pkg/conformance", "pkg/auth"}},
+	// The scenario of the generated Go client, beside those in TypeScript.
+	"pkg/integrators": {ours: []string{"gen/client"}, foreign: []string{uuidModule}},
 	// A proof command tampers with a database of its own, past the store.
 	"pkg/tamper":   {ours: []string{"pkg/audit", "pkg/ledger", "pkg/repository"}, foreign: []string{uuidModule}},
 	"pkg/keywatch": {ours: []string{"pkg/ledger", "pkg/repository", "pkg/cardcode"}},
@@ -107,7 +109,7 @@ var table = map[string]rule{
 }
 
 // forTests are the packages that serve tests and benchmarks only.
-var forTests = []string{"pkg/bench", "pkg/proof", "pkg/pgtest", "pkg/ledgertest", "pkg/repository/repotest", "pkg/house", "pkg/conformance/broken"}
+var forTests = []string{"pkg/bench", "pkg/proof", "pkg/pgtest", "pkg/ledgertest", "pkg/repository/repotest", "pkg/house", "pkg/conformance/broken", "pkg/integrators"}
 
 func TestImports(t *testing.T) {
 	t.Parallel()
