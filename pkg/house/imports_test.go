@@ -91,6 +91,10 @@ var table = map[string]rule{
 	"pkg/conformance": {ours: []string{"gen/client", "openapi"}, foreign: []string{kinOpenAPI}},
 	// It starts servers that were built to break a rule.
 	"pkg/conformance/broken": {ours: []string{"pkg/conformance", "pkg/auth"}},
+	// What others build on has as little as it can below it.
+	"pkg/client": {
+		ours: []string{"gen/client"}, foreign: []string{uuidModule, "github.com/standard-webhooks/standard-webhooks/libraries"},
+	},
 	// The scenario of the generated Go client, beside those in TypeScript.
 	"pkg/integrators": {ours: []string{"gen/client"}, foreign: []string{uuidModule}},
 	// A proof command tampers with a database of its own, past the store.

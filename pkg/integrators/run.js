@@ -3,6 +3,7 @@
 //
 // Usage: node run.js --kort PROGRAM --screenshot FILE
 
+import { resolve } from "node:path";
 import { parseArgs } from "node:util";
 
 import { runBrowser } from "./browser.js";
@@ -35,7 +36,7 @@ const tools = {
     const [url, ...who] = await newAccount(sandbox);
     return runPostman(await startPrism(url), ...who);
   },
-  "reference in a browser": (sandbox) => runBrowser(sandbox.docs, flags.screenshot),
+  "reference in a browser": (sandbox) => runBrowser(sandbox.docs, resolve(flags.screenshot)),
 };
 
 function printTable(results, done) {
@@ -54,7 +55,7 @@ function printTable(results, done) {
 
 const results = [], done = {};
 try {
-  const line = await server(flags.kort, ["sandbox", "--addr", "127.0.0.1:0", "--log-level", "warn"], () => true);
+  const line = await server(resolve(flags.kort), ["sandbox", "--addr", "127.0.0.1:0", "--log-level", "warn"], () => true);
   const sandbox = JSON.parse(line);
   for (const row of rows) {
     console.log(`--- ${row.name}`);
