@@ -25,6 +25,8 @@ RACE_PACKAGES := ./pkg/posting/... ./pkg/repository/... ./pkg/httpapi/... ./pkg/
 TESTFLAGS ?=
 FUZZTIME  ?= 30s
 COUNT     ?= 6
+# Where the picture of the reference goes that integrators takes.
+SCREENSHOT ?= bin/docs.png
 # Divided among the attacks and fuzzing.
 PROOF_SECONDS ?= 1800
 ARGS      ?=
@@ -57,6 +59,10 @@ mutation: ## Change the core in small ways and count what the tests notice (hour
 .PHONY: conformance
 conformance: ## Check the server on both engines against the contract, and that wrong servers are noticed.
 	@.ci/conformance $(WITH_POSTGRES)
+
+.PHONY: integrators
+integrators: build ## Generate clients with several generators, and use them, Postman, Prism and a browser on a sandbox (needs npm).
+	@.ci/integrators $(SCREENSHOT)
 
 .PHONY: fuzz
 fuzz: ## Fuzz every target for FUZZTIME (30s) each.
@@ -140,4 +146,4 @@ check: modules generate-check lint-spec breaking lint test race ## Run what ever
 
 .PHONY: clean
 clean: ## Remove what was built.
-	@rm -rf bin profiles openapi/lint/node_modules
+	@rm -rf bin profiles openapi/lint/node_modules pkg/integrators/{node_modules,build,*/generated}

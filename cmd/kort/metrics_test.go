@@ -256,8 +256,8 @@ func TestMetricsAreThereFromTheStart(t *testing.T) {
 		}
 	}
 	slices.Sort(operations)
-	const cards, identity, probesAndNone = 15, 9, 3
-	if len(operations) != cards+identity+probesAndNone || len(slices.Compact(operations)) != len(operations) {
+	const cards, identity, probesDocsAndNone = 15, 9, 4
+	if len(operations) != cards+identity+probesDocsAndNone || len(slices.Compact(operations)) != len(operations) {
 		t.Errorf("the operations are %q", operations)
 	}
 }

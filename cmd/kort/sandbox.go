@@ -29,7 +29,7 @@ type sandboxCmd struct {
 
 // Help is the long help.
 func (sandboxCmd) Help() string {
-	return `Serves the API for tests, on a temporary database that is removed at the end, or on a kept one. When it is ready it prints one line of JSON on stdout: the url, a test account, and a token for it with all rights.
+	return `Serves the API for tests, on a temporary database that is removed at the end, or on a kept one. When it is ready it prints one line of JSON on stdout: the url, a test account, a token for it with all rights, the id and the secret of an API client that gets such tokens, and the address of a page to try the API on.
 
 Under ` + sandbox.BasePath + ` it has a control API: more accounts, and for each of them the clock, contents from a seed, snapshots, faults and a log of its requests; see openapi/sandbox.yaml.`
 }
@@ -41,6 +41,7 @@ type ready struct {
 	Token        string `json:"token"`
 	ClientID     string `json:"client_id"`
 	ClientSecret string `json:"client_secret"`
+	Docs         string `json:"docs"`
 }
 
 // Run serves until the context ends.
@@ -51,7 +52,9 @@ func (c *sandboxCmd) Run(ctx context.Context, term *terminal) error {
 	}
 	line, err := s.begin(ctx, c.Sandbox)
 	if err == nil {
-		err = json.NewEncoder(term.stdout).Encode(line)
+		out := json.NewEncoder(term.stdout)
+		out.SetEscapeHTML(false) // people copy addresses from it
+		err = out.Encode(line)
 	}
 	if err != nil {
 		return stopped(ctx, s.server, err)
@@ -135,7 +138,9 @@ func (s *sandboxServer) begin(ctx context.Context, settings config.Sandbox) (rea
 	if err != nil {
 		return line, err
 	}
-	line = ready{s.identity.PublicURL, made.Account, made.Token, made.ClientID, made.ClientSecret}
+	line = ready{
+		s.identity.PublicURL, made.Account, made.Token, made.ClientID, made.ClientSecret, s.docsURL(made.Account, made.Token),
+	}
 	return line, errors.Join(s.sow(ctx, made.Account, seed), s.keepAccount(made.Account))
 }
 

@@ -287,12 +287,16 @@ func (s *server) serve(ctx context.Context) error {
 	if s.submitter != nil {
 		submit = s.submitter(s)
 	}
+	pages, err := s.pages()
+	if err != nil {
+		return err
+	}
 	edge, err := httpapi.New(httpapi.Config{
 		Identity: s.provider(),
 		Store:    s.store, Submit: submit, Overloaded: s.poster.Overloaded, Verifier: verifier, DataKeys: s.dataKeys, KeysComplete: s.keyWatch.Complete,
 		Clock:      s.clock,
 		RequirePIN: s.settings.RequirePIN, RatePerSecond: s.settings.RatePerSecond, RateBurst: s.settings.RateBurst,
-		ValidateResponses: s.settings.ValidateResponses, Log: s.log, Observer: s.watch.Requests(),
+		ValidateResponses: s.settings.ValidateResponses, Pages: pages, Log: s.log, Observer: s.watch.Requests(),
 	})
 	if err != nil {
 		return err

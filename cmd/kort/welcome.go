@@ -35,6 +35,7 @@ curl -s {{.URL}}/v1/accounts/{{.Account}}/wallets/cards \
   -d '{"card_id":"{{.Card}}","type":"gift_card","amount":10000,"currency":"NOK"}'
 
 Then
+  try it in a browser  {{.Docs}}
   list the cards       curl -s {{.URL}}/v1/accounts/{{.Account}}/wallets/cards -H "Authorization: Bearer $TOKEN"
   get other tokens     {{.Command}} token{{.Where}} --account {{.Account}} --scope read:wallets
 {{- if not .Postgres}}
@@ -64,7 +65,7 @@ func (s *server) welcome(term *terminal) error {
 		where = " --data-dir " + shellQuote(settings.DataDir)
 	}
 	return welcomeText.Execute(term.stdout, map[string]any{
-		"URL": s.identity.PublicURL, "Account": welcomeAccount, "TTL": "24 hours", "Token": token,
+		"URL": s.identity.PublicURL, "Docs": s.docsURL(welcomeAccount, token), "Account": welcomeAccount, "TTL": "24 hours", "Token": token,
 		"Card":    "card-" + now.UTC().Format("20060102-150405"),
 		"Command": invocation(os.Args[0]), "Dir": settings.DataDir, "Where": where,
 		"Engine": engine, "Postgres": settings.Postgres(),

@@ -44,6 +44,7 @@ type Rules struct {
 	RequirePIN        bool    `name:"require-pin" env:"KORT_REQUIRE_PIN" group:"Rules:" help:"Demand the PIN of a card that has one when the card is used by token."`
 	RatePerSecond     float64 `name:"rate-limit" env:"KORT_RATE_LIMIT" default:"0" placeholder:"N" group:"Rules:" help:"Requests per second that a principal may make in the long run; more are answered with 429. 0 for no limit."`
 	RateBurst         int     `name:"rate-burst" env:"KORT_RATE_BURST" default:"50" placeholder:"N" group:"Rules:" help:"Requests that a principal may make at once, where there is a rate limit."`
+	DocsTryIt         bool    `name:"docs-try-it" env:"KORT_DOCS_TRY_IT" group:"Rules:" help:"Let the reference at /docs send requests to this server, with a token that its reader has. With --dev it always does."`
 	ValidateResponses bool    `name:"validate-responses" env:"KORT_VALIDATE_RESPONSES" group:"Rules:" help:"Check each answer against the specification before it is sent. Costs time; meant for tests."`
 }
 

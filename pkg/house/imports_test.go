@@ -64,6 +64,7 @@ var table = map[string]rule{
 	"pkg/httpapi": {
 		ours: []string{
 			"gen", "openapi", "pkg/ledger", "pkg/posting", "pkg/repository", "pkg/auth", "pkg/cardcode", "pkg/strictjson", "pkg/identity",
+			"pkg/apidocs",
 		},
 		foreign: []string{uuidModule, echo, kinOpenAPI, runtime, "golang.org/x/time"},
 	},
@@ -78,6 +79,9 @@ var table = map[string]rule{
 
 	// What tests of clients import builds the program and talks to it, and links none of it.
 	"pkg/kortest": {ours: []string{"gen"}, foreign: []string{"github.com/gofrs/flock"}},
+
+	// What describes the API needs none of its layers.
+	"pkg/apidocs": {ours: []string{"openapi"}, foreign: []string{kinOpenAPI, "github.com/swaggest/swgui"}},
 
 	// The benchmark drives a server from outside and audits what it left behind.
 	"pkg/bench": {
@@ -96,6 +100,12 @@ var table = map[string]rule{
 	"pkg/conformance": {ours: []string{"gen/client", "openapi"}, foreign: []string{kinOpenAPI}},
 	// It starts servers that were built to break a rule.
 	"pkg/conformance/broken": {ours: []string{"pkg/conformance", "pkg/auth"}},
+	// What others build on has as little as it can below it.
+	"pkg/client": {
+		ours: []string{"gen/client"}, foreign: []string{uuidModule, "github.com/standard-webhooks/standard-webhooks/libraries"},
+	},
+	// The scenario of the generated Go client, beside those in TypeScript.
+	"pkg/integrators": {ours: []string{"gen/client"}, foreign: []string{uuidModule}},
 	// A proof command tampers with a database of its own, past the store.
 	"pkg/tamper":   {ours: []string{"pkg/audit", "pkg/ledger", "pkg/repository"}, foreign: []string{uuidModule}},
 	"pkg/keywatch": {ours: []string{"pkg/ledger", "pkg/repository", "pkg/cardcode"}},
@@ -118,7 +128,7 @@ var table = map[string]rule{
 }
 
 // forTests are the packages that serve tests and benchmarks only.
-var forTests = []string{"pkg/bench", "pkg/proof", "pkg/pgtest", "pkg/ledgertest", "pkg/repository/repotest", "pkg/house", "pkg/conformance/broken"}
+var forTests = []string{"pkg/bench", "pkg/proof", "pkg/pgtest", "pkg/ledgertest", "pkg/repository/repotest", "pkg/house", "pkg/conformance/broken", "pkg/integrators"}
 
 func TestImports(t *testing.T) {
 	t.Parallel()

@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"maps"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -20,6 +22,7 @@ import (
 const (
 	OperationHealth = "healthz"
 	OperationReady  = "readyz"
+	OperationDocs   = "docs"
 	OperationNone   = "none" // there is no such path, or not with this method
 )
 
@@ -107,13 +110,11 @@ func (f *failure) overload() Overload {
 
 // Operations lists what the field Operation of a [Route] may be.
 func (s *Server) Operations() []string {
-	all := []string{OperationNone}
-	for key, operation := range s.routed {
-		if key.method != http.MethodHead { // the probes have two methods
-			all = append(all, operation)
-		}
+	known := map[string]bool{OperationNone: true}
+	for _, operation := range s.routed {
+		known[operation] = true // some have several routes
 	}
-	return all
+	return slices.Collect(maps.Keys(known))
 }
 
 // observe tells the observer of each request. One that is cut off by a panic counts as

@@ -12,6 +12,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"github.com/kortwallet/kort/gen/api"
+	"github.com/kortwallet/kort/pkg/apidocs"
 	"github.com/kortwallet/kort/pkg/auth"
 	"github.com/kortwallet/kort/pkg/cardcode"
 	"github.com/kortwallet/kort/pkg/identity"
@@ -53,7 +54,9 @@ type Config struct {
 	RateBurst     int
 	// ValidateResponses checks each answer against the contract before it is sent.
 	ValidateResponses bool
-	Log               *slog.Logger
+	// Pages describe the API to whoever asks, without a token. None is a server without a description.
+	Pages []apidocs.Page
+	Log   *slog.Logger
 	// Observer is told about each request. Without one nothing is measured.
 	Observer Observer
 }
@@ -105,6 +108,7 @@ func New(c Config) (*Server, error) {
 	}
 	s.echo.Match(probeMethods(), healthPath, s.health)
 	s.echo.Match(probeMethods(), readyPath, s.ready)
+	s.mountPages()
 	s.routes = s.echo.Routes()
 	for _, route := range s.routes {
 		if s.routed[routeKey{route.Method, route.Path}] == "" {
@@ -121,6 +125,16 @@ const (
 )
 
 func probeMethods() []string { return []string{http.MethodGet, http.MethodHead} }
+
+// mountPages serves what describes the API.
+func (s *Server) mountPages() {
+	for _, page := range s.c.Pages {
+		for _, method := range probeMethods() {
+			s.echo.Add(method, page.Path(), echo.WrapHandler(page))
+			s.routed[routeKey{method, page.Path()}] = OperationDocs
+		}
+	}
+}
 
 // chains are what requests go through before the handlers of operations, by their ids.
 func (s *Server) chains(operations map[string]*operation, limits *rateLimits) map[string][]echo.MiddlewareFunc {
