@@ -42,7 +42,7 @@ func (c *healthCmd) Run(ctx context.Context, term *terminal) error {
 	if err != nil {
 		return fmt.Errorf("health: %w", err)
 	}
-	answer, err := http.DefaultClient.Do(r)
+	answer, err := (&http.Client{}).Do(r) // the context has the deadline
 	if err != nil {
 		return fmt.Errorf("health: %w", err)
 	}

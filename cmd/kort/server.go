@@ -176,6 +176,7 @@ func (s *server) openDataKeys(context.Context) (err error) {
 
 // openKeys finds out whose tokens to accept: the server's own, and those of the issuers that it was told to trust.
 func (s *server) openKeys(context.Context) (err error) {
+	//nolint:contextcheck // the file is followed until the server stops
 	if s.signingKeys, err = openSigningKeys(s.settings, s.log); err != nil {
 		return err
 	}

@@ -198,11 +198,11 @@ func (g *gate) admit(ctx context.Context, c echo.Context) error {
 		if err := g.authenticate(ctx, c); err != nil {
 			return err
 		}
-		if err := g.operation.authorise(c); err != nil {
+		if err := g.operation.authorise(c); err != nil { //nolint:contextcheck // it is in the request
 			return err
 		}
 	}
-	return g.limits.limit(c)
+	return g.limits.limit(c) //nolint:contextcheck // it is in the request
 }
 
 func (s *Server) keysComplete() bool { return s.c.KeysComplete == nil || s.c.KeysComplete() }

@@ -10,13 +10,18 @@ import (
 	control "github.com/kortwallet/kort/gen/sandboxclient"
 )
 
-// What accounts are given and show; openapi/sandbox.yaml has what each field means.
+// openapi/sandbox.yaml says what each field of these means.
 type (
-	Seed      = control.Seed
-	SeedCard  = control.SeedCard
+	// Seed has cards for an account.
+	Seed = control.Seed
+	// SeedCard is a card with chosen tokens and a chosen PIN.
+	SeedCard = control.SeedCard
+	// SeedToken is a token of a chosen value.
 	SeedToken = control.SeedToken
-	Fault     = control.Fault
-	Request   = control.LoggedRequest
+	// Fault lets requests go wrong.
+	Fault = control.Fault
+	// Request is one that the account has had, and what became of it.
+	Request = control.LoggedRequest
 )
 
 // Account is a test account of a sandbox. Its methods are safe for concurrent use.

@@ -3,6 +3,7 @@ package kortest_test
 import (
 	"bufio"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"os"
 	"os/exec"
@@ -151,7 +152,7 @@ const envOrphan = "KORTEST_ORPHAN"
 // A sandbox is gone after its test, also when the test's process ends without cleaning up.
 func TestNothingIsLeftRunning(t *testing.T) {
 	if os.Getenv(envOrphan) != "" {
-		os.Stdout.WriteString(kortest.Start(t).URL + "\n")
+		fmt.Println(kortest.Start(t).URL)
 		os.Exit(3)
 	}
 	test := exec.Command(os.Args[0], "-test.run=^TestNothingIsLeftRunning$")
@@ -169,9 +170,11 @@ func TestNothingIsLeftRunning(t *testing.T) {
 		t.Fatal(err)
 	}
 	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(20 * time.Millisecond) {
-		if _, err := http.Get(strings.TrimSpace(url) + "/healthz"); err != nil {
+		answer, err := http.Get(strings.TrimSpace(url) + "/healthz")
+		if err != nil {
 			return
 		}
+		_ = answer.Body.Close()
 		if time.Now().After(deadline) {
 			t.Fatalf("a sandbox is left at %s", url)
 		}

@@ -98,7 +98,7 @@ func On(t testing.TB, s *Sandbox) *Sandbox {
 func run(t testing.TB, s settings, first *Account) {
 	t.Helper()
 	arguments := append([]string{"sandbox", "--addr=localhost:0", "--until-eof", "--log-level=warn"}, s.arguments...)
-	command := exec.CommandContext(context.WithoutCancel(t.Context()), s.binary, arguments...)
+	command := exec.CommandContext(context.WithoutCancel(t.Context()), s.binary, arguments...) //nolint:gosec // whoever tests says what to run
 	said := &transcript{}
 	command.Stderr = said
 	// The sandbox ends when this pipe does, which is also when this process dies without a word.

@@ -86,7 +86,7 @@ func (c *Control) answer(a *account, r *http.Request, code cards.ErrorCode) *hel
 	defer a.use.RUnlock()
 	r = r.WithContext(context.WithoutCancel(r.Context()))
 	if code != "" {
-		c.c.API.Fail(answer, r, code)
+		c.c.API.Fail(answer, r, code) //nolint:contextcheck // it is in the request
 	} else {
 		c.c.API.ServeHTTP(answer, r)
 	}
