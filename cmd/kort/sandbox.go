@@ -54,7 +54,7 @@ func (c *sandboxCmd) Run(ctx context.Context, term *terminal) error {
 	if err == nil {
 		out := json.NewEncoder(term.stdout)
 		out.SetEscapeHTML(false) // people copy addresses from it
-		err = out.Encode(line) //nolint:gosec // the secret is for whoever has started the sandbox
+		err = out.Encode(line)   //nolint:gosec // the secret is for whoever has started the sandbox
 	}
 	if err != nil {
 		return stopped(ctx, s.server, err)
