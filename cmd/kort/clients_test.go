@@ -129,6 +129,22 @@ func TestServerThatIssuesTokens(t *testing.T) {
 	})
 }
 
+// Clients that are made beside a server cost nobody a sale.
+func TestClientsAreMadeUnderLoad(t *testing.T) {
+	t.Parallel()
+	database := []string{"--data-dir=" + t.TempDir()}
+	server := serveHere(t, dev(database)...)
+	load := drive(server, server.token())
+	for range 5 {
+		load.awaitMore()
+		server.accessToken(createClient(t, database, auth.ScopeRead))
+	}
+	load.stop()
+	server.close()
+	kort(t, append([]string{"verify"}, database...)...).want(t, exitOK, "Everything agrees.")
+	wantSales(t, sqliteHistory(t, strings.TrimPrefix(database[0], "--data-dir=")), load.sales())
+}
+
 // The signing key rotates beside a running server.
 func TestSigningKeyRotatesBesideAServer(t *testing.T) {
 	t.Parallel()
@@ -164,7 +180,7 @@ func TestSigningKeyRotatesBesideAServer(t *testing.T) {
 	}
 	private := readFile(t, ring)
 	for _, part := range strings.Split(private, `"d": "`)[1:] {
-		if secret := part[:strings.Index(part, `"`)]; strings.Contains(server.stderr.String()+listed.stdout, secret) {
+		if secret, _, _ := strings.Cut(part, `"`); strings.Contains(server.stderr.String()+listed.stdout, secret) {
 			t.Error("a private key is shown")
 		}
 	}
