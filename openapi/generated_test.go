@@ -3,10 +3,13 @@ package openapi_test
 import (
 	"encoding/json"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/kortwallet/kort/gen/api"
+	"github.com/kortwallet/kort/gen/identity"
+	"github.com/kortwallet/kort/pkg/auth"
 )
 
 // The settings in server.yaml and server.overlay.yaml exist for these properties of the generated code.
@@ -31,6 +34,47 @@ func TestEmbeddedContractIsTheContract(t *testing.T) {
 	}
 	if found != len(operations) {
 		t.Errorf("%d operations, want %d", found, len(operations))
+	}
+}
+
+// The identity API stands beside the contract: it has operations of its own and the same errors, but for two codes.
+func TestIdentityAPIGoesWithTheContract(t *testing.T) {
+	spec, err := identity.GetSpec()
+	if err != nil {
+		t.Fatalf("load the identity API: %v", err)
+	}
+	if err := spec.Validate(t.Context()); err != nil {
+		t.Fatalf("validate the identity API: %v", err)
+	}
+	contract := load(t)
+	for path, item := range spec.Paths.Map() {
+		for method, op := range item.Operations() {
+			if contract.Paths.Value(path) != nil {
+				t.Errorf("%s %s is in both", method, path)
+			}
+			if op.Security == nil {
+				t.Errorf("%s does not say who may use it", op.OperationID)
+			}
+			for status, response := range op.Responses.Map() {
+				if len(response.Value.Content) != 1 || response.Value.Content.Get("application/json") == nil {
+					t.Errorf("%s: %s has no JSON body", op.OperationID, status)
+				}
+			}
+		}
+	}
+	ours := []any{string(identity.ErrorCodeGrantExists), string(identity.ErrorCodeClientLimit)}
+	known := contract.Components.Schemas["ErrorCode"].Value.Enum
+	for _, code := range spec.Components.Schemas["ErrorCode"].Value.Enum {
+		if slices.Contains(ours, code) == slices.Contains(known, code) {
+			t.Errorf("the code %s is not the contract's", code)
+		}
+	}
+	var grantable []any
+	for _, scope := range auth.WalletScopes() {
+		grantable = append(grantable, scope)
+	}
+	if got := spec.Components.Schemas["GrantableScope"].Value.Enum; !slices.Equal(got, grantable) {
+		t.Errorf("can be granted: %v, want %v", got, grantable)
 	}
 }
 

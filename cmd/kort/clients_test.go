@@ -129,6 +129,22 @@ func TestServerThatIssuesTokens(t *testing.T) {
 	})
 }
 
+// Clients that are made beside a server cost nobody a sale.
+func TestClientsAreMadeUnderLoad(t *testing.T) {
+	t.Parallel()
+	database := []string{"--data-dir=" + t.TempDir()}
+	server := serveHere(t, dev(database)...)
+	load := drive(server, server.token())
+	for range 5 {
+		load.awaitMore()
+		server.accessToken(createClient(t, database, auth.ScopeRead))
+	}
+	load.stop()
+	server.close()
+	kort(t, append([]string{"verify"}, database...)...).want(t, exitOK, "Everything agrees.")
+	wantSales(t, sqliteHistory(t, strings.TrimPrefix(database[0], "--data-dir=")), load.sales())
+}
+
 // The signing key rotates beside a running server.
 func TestSigningKeyRotatesBesideAServer(t *testing.T) {
 	t.Parallel()

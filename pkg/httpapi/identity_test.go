@@ -106,6 +106,15 @@ type apiClient struct{ id, secret string }
 
 func (s *issuing) ask(t testing.TB, a ask) *reply {
 	t.Helper()
+	r := s.send(t, s.request(t, a))
+	if r.status >= http.StatusInternalServerError {
+		t.Errorf("%s %s: %d %s", a.method, a.path, r.status, r.body)
+	}
+	return r
+}
+
+func (s *issuing) request(t testing.TB, a ask) *http.Request {
+	t.Helper()
 	var body io.Reader = http.NoBody
 	switch b := a.body.(type) {
 	case nil:
@@ -134,11 +143,7 @@ func (s *issuing) ask(t testing.TB, a ask) *reply {
 	for name, values := range a.header {
 		request.Header[name] = values
 	}
-	r := s.send(t, request)
-	if r.status >= http.StatusInternalServerError {
-		t.Errorf("%s %s: %d %s", a.method, a.path, r.status, r.body)
-	}
-	return r
+	return request
 }
 
 // wantAsk sends a request and expects a code.
@@ -641,6 +646,48 @@ func TestClientsAndTheDataKey(t *testing.T) {
 			t.Errorf("the secrets are under %v", ids)
 		}
 		s.accessToken(t, a.id, before)
+	})
+}
+
+// Tokens are given out while the queue of operations on cards is full, but not while a data key is missing or the database is gone; and
+// a limit of rates holds for a client as for anybody.
+func TestTokensUnderPressure(t *testing.T) {
+	eachIssuing(t, func(t *testing.T, s *issuing) {
+		a := s.account()
+		client, slow := s.seed(t, a.id, auth.ScopeWrite), s.seed(t, a.id, auth.ScopeAccounts)
+		with := func(change func(*httpapi.Config)) *issuing {
+			v := *s
+			v.server = s.variant(t, change)
+			return &v
+		}
+		busy := with(func(c *httpapi.Config) { c.Overloaded = func() bool { return true } })
+		token := busy.accessToken(t, a.id, client)
+		a.after(busy.server).want(t, "overloaded", call{operation: "aid_cards_post", body: a.newCard(), token: token})
+		request := s.askToken(a.id, client, audienceOf(a.id))
+
+		limited := with(func(c *httpapi.Config) { c.RatePerSecond, c.RateBurst = 0.01, 2 })
+		admin := limited.accessToken(t, a.id, slow)
+		limited.wantAsk(t, ok, ask{method: http.MethodGet, path: authPath(a.id, "clients"), token: admin})
+		for _, more := range []ask{s.askToken(a.id, slow, audienceOf(a.id)), {method: http.MethodGet, path: authPath(a.id, "clients"), token: admin}} {
+			if r := limited.wantAsk(t, "rate_limited", more); retryAfter(t, r) < 1 {
+				t.Errorf("Retry-After is %q", r.header.Get("Retry-After"))
+			}
+		}
+		limited.wantAsk(t, ok, request)
+		for range 5 {
+			limited.wantAsk(t, ok, ask{method: http.MethodGet, path: authPath(a.id, "keys")})
+		}
+
+		keyless := with(func(c *httpapi.Config) { c.KeysComplete = func() bool { return false } })
+		if r := keyless.send(t, keyless.request(t, request)); r.code(t) != "overloaded" || r.header.Get("Retry-After") == "" {
+			t.Errorf("without a data key: %d %s", r.status, r.body)
+		}
+		if err := s.database.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if r := s.send(t, s.request(t, request)); r.status < http.StatusInternalServerError {
+			t.Errorf("without a database: %d %s", r.status, r.body)
+		}
 	})
 }
 
