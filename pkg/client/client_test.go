@@ -93,7 +93,7 @@ func TestEveryCall(t *testing.T) {
 // Whatever happens to requests and answers, each call is in the books once.
 func TestEachCallIsDoneOnce(t *testing.T) {
 	each(t, func(t *testing.T, s *server) {
-		patient := s.client(t, func(c *client.Config) { c.MaxTries, c.MaxWait = 12, 20*time.Millisecond })
+		patient := s.client(t, func(c *client.Config) { c.MaxTries, c.MaxWait = 100, 20*time.Millisecond })
 		must(patient.CreateCard(t.Context(), card("busy")))(t)
 		s.mu.Lock()
 		s.endless = true
