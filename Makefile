@@ -146,4 +146,4 @@ check: modules generate-check lint-spec breaking lint test race ## Run what ever
 
 .PHONY: clean
 clean: ## Remove what was built.
-	@rm -rf bin profiles openapi/lint/node_modules pkg/integrators/{node_modules,build,*/generated}
+	@rm -rf bin profiles openapi/lint/node_modules pkg/integrators/{node_modules,build,*/generated} pkg/sdk-typescript/{node_modules,build,dist}

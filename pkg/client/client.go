@@ -102,7 +102,7 @@ func call[A any](ctx context.Context, refID string, send func(context.Context) (
 	if err != nil {
 		return nil, &NoAnswerError{RefID: refID, Sent: kept.sent, Err: err}
 	}
-	defer response.Body.Close() // it is in memory
+	defer response.Body.Close()
 	if response.StatusCode != http.StatusOK {
 		return nil, errorOf(response, refID, kept.uncertain)
 	}

@@ -35,6 +35,25 @@ async function generateGo() {
   }
 }
 
+/** buildSDK builds the SDK, and looks at what would be published. */
+async function buildSDK() {
+  const cwd = `${root}pkg/sdk-typescript`;
+  await command("npm", ["run", "build"], { cwd });
+  const [{ files }] = JSON.parse(await command("npm", ["pack", "--dry-run", "--json", "--ignore-scripts"], { cwd }));
+  const strangers = files.map(({ path }) => path).filter((path) => !/^(dist\/\w+\.(js|d\.ts)|package\.json|README\.md|LICENSE)$/.test(path));
+  assert.deepEqual(strangers, []);
+  assert(files.some(({ path }) => path === "dist/index.d.ts"));
+}
+
+/** testSDK runs the SDK's own tests against a sandbox. It returns what was done, in a few words. */
+export async function testSDK(sandbox) {
+  const env = { ...process.env, KORT_SANDBOX: JSON.stringify(sandbox) };
+  const said = await command("npm", ["test"], { cwd: `${root}pkg/sdk-typescript`, env });
+  const count = (word) => Number(said.match(new RegExp(`^# ${word} ([0-9]+)$`, "m"))?.[1]);
+  assert(count("tests") > 0 && count("pass") === count("tests"), said);
+  return `${count("pass")} tests`;
+}
+
 /** startPrism starts a proxy that fails whatever is not as the contract says. */
 export async function startPrism(upstream) {
   const port = await freePort();
@@ -58,11 +77,12 @@ export const rows = [
     scenario: (args, seen) => command("go", ["run", "./pkg/integrators/oapi-codegen", ...args], { cwd: root, seen }),
   },
   typescript("openapi-typescript", "openapi-typescript", () =>
-    command(bin("openapi-typescript"), [contract, "-o", "openapi-typescript/generated/schema.ts"])),
+    command(bin("openapi-typescript"), [contract, "-o", "openapi-typescript/generated/schema.ts", "--default-non-nullable=false"])),
   typescript("@hey-api/openapi-ts", "hey-api", () =>
     command(bin("openapi-ts"), ["-i", contract, "-o", "hey-api/generated", "-c", "@hey-api/client-fetch"])),
   typescript("orval", "orval", () =>
     command(bin("orval"), ["--config", "orval.config.cjs"], { cwd: `${here}orval` })),
+  typescript("@kortwallet/sdk", "sdk", buildSDK),
   {
     name: "through Prism",
     scenario: async ([url, account, token], seen) => {

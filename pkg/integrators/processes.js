@@ -16,8 +16,8 @@ const timeout = 5 * 60_000;
 export const bin = (name) => `${here}node_modules/.bin/${name}`;
 
 /** command runs a command to its end. It returns what it wrote to stdout, and throws what it wrote when it failed. */
-export async function command(program, args, { cwd = here, seen = () => {} } = {}) {
-  const child = spawn(program, args, { cwd, timeout, stdio: ["ignore", "pipe", "pipe"] });
+export async function command(program, args, { cwd = here, env = process.env, seen = () => {} } = {}) {
+  const child = spawn(program, args, { cwd, env, timeout, stdio: ["ignore", "pipe", "pipe"] });
   let stdout = "", all = "";
   child.stdout.on("data", (chunk) => { stdout += chunk; all += chunk; });
   child.stderr.on("data", (chunk) => { all += chunk; });

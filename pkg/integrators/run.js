@@ -7,7 +7,7 @@ import { resolve } from "node:path";
 import { parseArgs } from "node:util";
 
 import { runBrowser } from "./browser.js";
-import { columns, rows, runRow, startPrism } from "./matrix.js";
+import { columns, rows, runRow, startPrism, testSDK } from "./matrix.js";
 import { runPostman } from "./postman.js";
 import { server, stopServers } from "./processes.js";
 
@@ -31,6 +31,7 @@ async function newAccount(sandbox) {
 
 /** The tools that make no client: each says what it has done. */
 const tools = {
+  "tests of @kortwallet/sdk": testSDK,
   "Postman and newman": async (sandbox) => runPostman(...await newAccount(sandbox)),
   "Postman through Prism": async (sandbox) => {
     const [url, ...who] = await newAccount(sandbox);
