@@ -201,11 +201,11 @@ func (s *sandboxServer) keepAccount(account string) error {
 	return nil
 }
 
-// mintForTests makes a token with all rights in an account.
-func (s *server) mintForTests(account string) (string, error) {
+// mintForTests makes an access token.
+func (s *server) mintForTests(access sandbox.Access) (string, error) {
 	return s.signingKeys.Mint(auth.Claims{
-		Account: account, Issuer: s.identity.Issuer, AudienceBase: s.identity.AudienceBases[0],
-		Subject: welcomeSubject, Scopes: []string{auth.ScopeAdmin}, TTL: welcomeTTL,
+		Account: access.Account, Issuer: s.identity.Issuer, AudienceBase: s.identity.AudienceBases[0],
+		Subject: access.Subject, Scopes: access.Scopes, TTL: access.TTL,
 	})
 }
 

@@ -428,3 +428,19 @@ func TestSandboxPathsThatAreNotSteered(t *testing.T) {
 		}
 	}
 }
+
+// The rights of a token are those that were asked for.
+func TestSandboxAccessTokens(t *testing.T) {
+	t.Parallel()
+	s := sandboxHere(t)
+	defer s.close()
+	u := s.newTester()
+	u.card("gift", `,"customer_id":"anna"`)
+	anna := u
+	anna.token = u.steer(http.StatusCreated, http.MethodPost, "/access-tokens", `{"subject":"anna","scopes":["user:wallets"]}`).field(t, "token")
+	anna.want("ok", http.MethodGet, "/customers/anna/cards", "")
+	anna.want("forbidden", http.MethodGet, "/customers/bob/cards", "")
+	anna.want("forbidden", http.MethodGet, "/cards/gift", "")
+	u.steer(http.StatusBadRequest, http.MethodPost, "/access-tokens", `{"subject":"","scopes":["user:wallets"]}`)
+	u.steer(http.StatusBadRequest, http.MethodPost, "/access-tokens", `{"subject":"anna","scopes":[]}`)
+}

@@ -39,6 +39,21 @@ func (e ConnectionFault) Valid() bool {
 	}
 }
 
+// AccessToken defines model for AccessToken.
+type AccessToken struct {
+	Token string `json:"token"`
+}
+
+// AccessTokenWish defines model for AccessTokenWish.
+type AccessTokenWish struct {
+	// ExpiresIn Seconds of real time until it expires.
+	ExpiresIn *int     `json:"expires_in,omitempty"`
+	Scopes    []string `json:"scopes"`
+
+	// Subject Who acts with it, as created_by shows; with user:wallets the customer whose cards it opens.
+	Subject string `json:"subject"`
+}
+
 // Account defines model for Account.
 type Account struct {
 	Account string `json:"account"`
@@ -212,6 +227,9 @@ type ListRequestsParams struct {
 	RefID *string `form:"ref_id,omitempty" json:"ref_id,omitempty"`
 }
 
+// CreateAccessTokenJSONRequestBody defines body for CreateAccessToken for application/json ContentType.
+type CreateAccessTokenJSONRequestBody = AccessTokenWish
+
 // SetClockJSONRequestBody defines body for SetClock for application/json ContentType.
 type SetClockJSONRequestBody = ClockSetting
 
@@ -229,6 +247,9 @@ type ServerInterface interface {
 	// CreateAccount Make a fresh test account.
 	// (POST /accounts)
 	CreateAccount(ctx echo.Context) error
+	// CreateAccessToken Make an access token with chosen rights, such as that of a customer or of a till.
+	// (POST /accounts/{aid}/access-tokens)
+	CreateAccessToken(ctx echo.Context, aid AccountID) error
 	// ResetClock Let the clock of an account show the real time again.
 	// (DELETE /accounts/{aid}/clock)
 	ResetClock(ctx echo.Context, aid AccountID) error
@@ -287,6 +308,22 @@ func (w *ServerInterfaceWrapper) CreateAccount(ctx echo.Context) error {
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.CreateAccount(ctx)
+	return err
+}
+
+// CreateAccessToken converts echo context to params.
+func (w *ServerInterfaceWrapper) CreateAccessToken(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "aid" -------------
+	var aid AccountID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "aid", ctx.Param("aid"), &aid, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter aid: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.CreateAccessToken(ctx, aid)
 	return err
 }
 
@@ -618,6 +655,7 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	}
 
 	router.POST(options.BaseURL+"/accounts", wrapper.CreateAccount, options.OperationMiddlewares["create_account"]...)
+	router.POST(options.BaseURL+"/accounts/:aid/access-tokens", wrapper.CreateAccessToken, options.OperationMiddlewares["create_access_token"]...)
 	router.DELETE(options.BaseURL+"/accounts/:aid/clock", wrapper.ResetClock, options.OperationMiddlewares["reset_clock"]...)
 	router.GET(options.BaseURL+"/accounts/:aid/clock", wrapper.GetClock, options.OperationMiddlewares["get_clock"]...)
 	router.PUT(options.BaseURL+"/accounts/:aid/clock", wrapper.SetClock, options.OperationMiddlewares["set_clock"]...)
@@ -685,6 +723,71 @@ func (response CreateAccount500JSONResponse) VisitCreateAccountResponse(w http.R
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateAccessTokenRequestObject struct {
+	Aid  AccountID `json:"aid"`
+	Body *CreateAccessTokenJSONRequestBody
+}
+
+type CreateAccessTokenResponseObject interface {
+	VisitCreateAccessTokenResponse(w http.ResponseWriter) error
+}
+
+type CreateAccessToken201JSONResponse AccessToken
+
+func (response CreateAccessToken201JSONResponse) VisitCreateAccessTokenResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateAccessToken400JSONResponse struct{ ProblemJSONResponse }
+
+func (response CreateAccessToken400JSONResponse) VisitCreateAccessTokenResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateAccessToken403JSONResponse Problem
+
+func (response CreateAccessToken403JSONResponse) VisitCreateAccessTokenResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateAccessToken415JSONResponse Problem
+
+func (response CreateAccessToken415JSONResponse) VisitCreateAccessTokenResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(415)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -1584,6 +1687,9 @@ type StrictServerInterface interface {
 	// CreateAccount Make a fresh test account.
 	// (POST /accounts)
 	CreateAccount(ctx context.Context, request CreateAccountRequestObject) (CreateAccountResponseObject, error)
+	// CreateAccessToken Make an access token with chosen rights, such as that of a customer or of a till.
+	// (POST /accounts/{aid}/access-tokens)
+	CreateAccessToken(ctx context.Context, request CreateAccessTokenRequestObject) (CreateAccessTokenResponseObject, error)
 	// ResetClock Let the clock of an account show the real time again.
 	// (DELETE /accounts/{aid}/clock)
 	ResetClock(ctx context.Context, request ResetClockRequestObject) (ResetClockResponseObject, error)
@@ -1660,6 +1766,54 @@ func (sh *strictHandler) CreateAccount(ctx echo.Context) error {
 		return err
 	} else if validResponse, ok := response.(CreateAccountResponseObject); ok {
 		return validResponse.VisitCreateAccountResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// CreateAccessToken operation middleware
+func (sh *strictHandler) CreateAccessToken(ctx echo.Context, aid AccountID) error {
+	var request CreateAccessTokenRequestObject
+
+	request.Aid = aid
+
+	var body CreateAccessTokenJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.CreateAccessToken(ctx.Request().Context(), request.(CreateAccessTokenRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "CreateAccessToken")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(CreateAccessTokenResponseObject); ok {
+		return validResponse.VisitCreateAccessTokenResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}
@@ -2142,74 +2296,77 @@ func (sh *strictHandler) RestoreSnapshot(ctx echo.Context, aid AccountID, name S
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"5Htbcxu3kv9X6f/8z0NSNeLFklNr+UnOJhXXcRxXrK1UreUVwUGTg2gG4AEwommX9rNvdQNzI4c0eax4",
-	"vbt5iUXi0ujLr6/8lGSmXBmN2rvk8lOyElaU6NHyX1dZZirtX/4r/SHRZVatvDI6uUyuwKPzIMKKEbyx",
-	"RlYZfVl/5lJY5yrLYY5LpWGtfA5vUsiE1sbDHMF5RItylKSJoiNXwudJmmhRYnKZCCWTNLH4j0pZlMml",
-	"txWmictyLEWg1Hu0tO8/rt9Nzp69//QvD39L0sRvVrTdeav0Mnl4SJO3WqxcbvxrPvjT0GX8vyNve3d1",
-	"9u/i7OPk7Nnt6Oz9p2k6nUwGb36gA93KaIfMzR8Lk93RPzKjPWpP/xSrVaEyQXwb/+mIs586t/7N4iK5",
-	"TP7/uBXSOHzrxuE0vqUvmT9y4cHnCBmtAJebtRslD2nyxpp5geWjUVCfN0DDa+NzpZeQCwe5WK1Qo0xB",
-	"aAnrfDNiqcRTOmrGfLZmhdarwDHR+eI4cadJVijU/lbJAZ3VcPXmJYQVYBbMpXhHCgtj4Zfr6zfwQjiV",
-	"gfAwG99Px7U2jz8JJR/GovL52Js71LMRXOkNzIVDUI7OwZVHCUqHcyupUGc4OkCkw8wiP29nBV8x+AS6",
-	"yDngBUw03ZajkGhhdlX53Fj1keV5CS9QWLSzFO5FoSSvfnIBFkUBuamsGw0aTGsG7xoR1BR1Gbz9jvfN",
-	"YWb+J2ae3tEofV+yC2s+Dr3vjxx9jrarv15o6cB5VRQdcufGFCg0XaHNeuigXStISTb/dv0jHbMwthQ+",
-	"uUyk8HjmFdv/YVbQPWlN+d63/mruGWWElIpoEcWbzssXonCYbjHDYWa0dLuPeLGB3KyhFHoDcRF4A0Le",
-	"C53hc5iL7G4trHSgFqBxKby6xxFcd5m3cQy9USs3KKyDJ5PJhA56Mn32rMcMpf0PF0malOKDKqsyufzh",
-	"fDq9OD//YTJJk1Lp8OFZ99PIBaU9LtHuMK1+215+vUXvidufY1mpdPfTaXqiRinfUyVYWFOCNmswegSv",
-	"cOHBVD6lZXeIKwdGgzSEYWvSJOVBGnQnKCAJoTQlIY03rH8p7BdCh4JWaZcGmQ4mtSYj4vnRGrzLdaM1",
-	"sqf+WVSF36XcokN/Geho1hLE8ReM4noA30dQGOdvhXZrtGE7KQJFCcpBJqxVKOmJfEJmylJ5X7sFnyPz",
-	"5kb3r8wK41CyBoedEM6vYwvlAmMEWFzcKkkfLIwd3RBSoSZtfRcelKRJh76OPraY2/DjBNvNjMRh4deP",
-	"J71pGEZvJWfBRMSHgc+VA7TWWKDjas+UsWWTx+JdnjRX+Mql4KosB+HA3KMtjJAo4bunk/Pvb7SxYIXH",
-	"20KVipzRdxdPnn3POuUQ/NqECwX8jt5uzq4WHi1dZzRGgAmcK8WHV6iXPk8up9H0m7+H3Fkjs89GLVvK",
-	"95AmhfCos81tOQCAv5g1FEYve9q0FsSLOS6MRRB6EziLhcOoiwHoS1UUqkZNswhej8xkBFeF0ci2TrIo",
-	"CvCkQ3HzqId/E/qvg33TXcRLE1IIUT9/VxOar0HJHeG20hRK3vLHt94K7QSzyd2ujPNbCLUgBuA92k17",
-	"9uh0sa2smYu5KpTf7GG9usNiE6DTqjt0bGdBCswyImSLNlGsyefUaIkfsqJy6h5/rTkYQuuGw9MOc1t3",
-	"oqtyHnhLEtujGWbhUXeo61Ji2EFGbe88NG2wBLXsiXo6OULWQ4DKmvzWC48DcU4NKYeMojUFXPjhp3II",
-	"UJLCKw9r8l/hzSO4mjvyMescLZJmWY5Gtanft6utztsqxGR77okidnQXIXzYMHTYlrMPr21uGPL5r8xy",
-	"ifL3cMNAxB+B8XBkGFbBmmhDyj5fsiUzQHOQKzq+KvxN2B/3DTtx4Qfv1D3oyUSJKcw3HSe9nUacFmKm",
-	"BxzIrkfYob89RlYBBg7DqKJgxHRF2Rraaapaos+NHExdTkDDXfXteD1SPW0CPPZgbhfIKJnfzZVYgWsl",
-	"aQ2fbvlHhXYzeFaII/a59BBjBKWYG7mpJRMVZM+Jq0JsjtRp5QKymgUFOyhsodC2ri+ECwhOlDU5WzwM",
-	"Tk0bP6zmIYQYfl74rq9sKVMSzIeiBG9Mc6Hg8CHa2hHwIAgbouKkdQWmsfi+Dg9hR6eA0UeNEp0TSxzQ",
-	"xi0K6oVDp7/FIKITgr9OfWKXm/HLKBAKSuEKFqpAWKp7jAWx2dmZQ5QzKMUGNAnVaHxOGtZ62ojC3sAc",
-	"G+UgCREHR4GTR9ZGyLa4BOYx4MQhWyeG/CisZHMXH16GPdPgJOPZwlqx2WFzuGcfk/nME6PsuOUwudq/",
-	"MHLDgKD2gM+bl6+7EVjaMxpvIBf3LIIttr77f2f/+f7TRfrDxTBjuTZyGmevuZyyzdptxqZJNxbcU+ao",
-	"MzDKFduXMUopB8ZKysfmRioK4By8+e3tNczG3YNnuzmHFxTv+RzLFPBDhqsY8tEKAkGh5Y3OKmspeE9B",
-	"LaBogi/BWG5cL5UJmcWR/GlF2de8IxRvr95d1yW1ExQPP6yURXfLUNeNyw8WGpSDpTEh9GDQbPeB0cVm",
-	"K2RWe+oK9eVDyvw2JjZ1GeNgVLJdXgi1w+hfUXNSQimFWevD5aDz6dPz41KifW506+FA6Hc2TcP/n3DA",
-	"5gwpcqdoxdrTT2+ePH362fTmXhTVntAqK1BY4AVBq5uQ16GWbUoWawtzYTkMc2LjBpFhmj55+nRP+6Gr",
-	"n4GkYQWNKj/QaeFAQ7hBA1X+eYxwg9XX/iEaOS+fddQr3pgmH86W5ix++KczevS7WP8a3WOnabLrbHVs",
-	"o+yCoLhDfSv8vtgppt9fWoUNrZrmsl1m0g6lF2bAaDyipSTWob3nuEvEANEL6+tyzOzOWA9OaDk3H2aX",
-	"sLDo8l67y9WJJRtS2qQZKEhtot8XwRRTiM0Wd6MjgGrufqFPYVV5EE5J5CPor7mgLRyLu3AwBV/L2kJr",
-	"PR3BawOG8Sa+JQ8K4kJY4J7Xz6BvZzc6hFkB0AP1F5OL0Y2+0exCslzoJbmHpn0Xyyx1g6HNCTnj5pcQ",
-	"zM8xlLVCEBcoLtA7KATXljQ6Pomvuu6kp6LyOWofW08j+CM3eM+hrsjy4HlgRS+gyEiaUO7gUk+v9reJ",
-	"4TALCwrlPGpXO8LCmBUx9EYTMtmFyBAqXYT2SSEDA9fK4QjemvAmbWCNc1iJJYYobG7N2oUqWRN4lyLL",
-	"lUYWZeUofEi78RqJaVHVdUu4mJzf6HUeShUkJqFh9ptVS6VnsXFT98Z4jYPZL8b5GTMKFQtZaHj5BoSU",
-	"lojXxsKsMJkocl74nQixY5CKBuG9yO7QQskYsTJK+xvtTQgIaurXpiokqyKjHdBZ31OQynhTVo67tBKz",
-	"QliUBECz7WbhrJaFIEUpQ67Q8C+2eqUJrr9QGWqHLYYkVyuS9dmT0SRJk8oWyWWSe79yl+Pxer0eCf56",
-	"ZOxyHPe68auXP/70+u1PvIerQ76gk/7eMVk2OGsKQskkTe7RumD+09E07DIr1GKlksvkfDQZncdkhNGt",
-	"6fcx8Bn3meB+zT6UxKplrG7HwiS7Y3Jwgagg4ehyGZVH8NK7bnsq2lldpUw6mfRLmVwmmUXh8bbtyPW6",
-	"y08m00fr7NYN2YHO7nW31hEBMKJhUYBVy7zGiIhevZ4rK+iS4IF1LoTN3Jy+mJzvo6p5ZttxTpOnk8kJ",
-	"6ynxrcpS2E1ymfwq7pAUdgfWQ2N6u+Ob1R1MiQWGGl9fLpz+3oZlO0I5gsrYySceTE7iwWk86/HgFfp+",
-	"tNgBflLGvi6CWAqlWU7L0K/uc2D5P+79v6OQ+xgwCiWldhDm3fAd7ZJxOyjz8D5NVpXfF3bSZRIzJcnX",
-	"zrkMTUH+JgVKD+6ZpSFGj2G54JSV97E5FUEisUpEC8m8LGYmQgr7yxBftP3h5xR7YNwZFod00egQUsam",
-	"qA4uuNLt1hFcdQYOHDt9QjyxWGDmUXKnbwOFusc6BWkxjHG/ryt9W2GPWce9jzcXUzeVH/rRo7cVPnzD",
-	"KpomF9On/6xKv6WAcmERPyIYiqMKFA4PKPk+rBvH+YLtebCTzSB6z7784+F/vQ7wIMb/JQWgB+8TN2mG",
-	"+YiaNINrw0PSD1nHIVfHefNtXLfDx4tB1LMYMSNmNaOvDPU/RdgMtw9A/aBLo0xi70MnJ2nqUSWvThPx",
-	"YafINRiFdXPEvOmGcgrabdp95bhCueCVIrebPFHxrFqGKZhCUsy1UNY9gqsdjNCvmlysRPQhsK6vJbra",
-	"5jV3rLVsO8hX3RUtH3naghkseA85WRUGMIacnJDytm6G/hUAF9twx4Db9HEvjSp6QCWJL7W0R984ZFIY",
-	"3FQ2lgbW1ujlMDjWyz4Pj83KIwGS6zvKAZYrv/nq6EiX9nrcsdo0DJI706iovd2EriUh/Xq7Y04mNEfU",
-	"IFEUoYEZICumyWSDbeuTCCfWQjO8qbi/T1zSuKYDpxOYTCY3mkDlDld+BPWwsVk0TQ6CRC6sODqVlsG8",
-	"8qGcG4JroppoWygsJJe5UnBtDSgW9rhdZHsjtzdaxQR3yPDZbXQUYAvb+uz7TRedYYtQaSNQ6fa6eVid",
-	"u9XttHrbYO+OqJ80/POQHiamnUuLTeY9pMQy/x46Pl+lJwz/651rf+jkSP/alFr/u1xoI4ymrBcT9DB1",
-	"KR/VlQ4inkP/WElAn79c+eJORpPU0hvnWBi95EYs16nJxpeUogqecOZEMxcypqkEK88ZQPYW0VL+OsYi",
-	"wuKNJo/dzFN2Ia8BYKhbH4G4mPbWdfCmSOLFZggAQjFob43u4jOzAl/PC3xRCS14jc9lky5OVPwFAZ6U",
-	"YXCT2yIxqSEnEIffg2pZhFLIpizRts6Ud1gsGPBZDaoCHeSmkM+5PcuruVUXhmFi4UNL8gcuvdGh5l0X",
-	"X6QVaxea3lluHGogVzhc+0DZ043Hjwx5iuWowHBAFa8ajq6FAyElym8wgvsizb2SMioCu7gosC0R71Hn",
-	"Ghfo7v1JY7vsa7i2pk97pFdrqPvWIaZxgw3F2xWNeZiYenzH19w4/kQXPBwK+aU1q0bkJ5REVDvbWO+G",
-	"esb369hcoO1riPJnY5foQTQv/TKRpZ9d3PvF596K/FU7X9mIoNvl5ZYqR8CrQmThh6p94XtxhweEP3k8",
-	"VG+s/LBVf+tG/XfEVRyq6YWzdf+bf+Lk+r/Zq7TkKdNo60fYK5Hhjf2yAvY/o2WDscofdSWpGdNzSmcY",
-	"hsQ0XgZ3lHaHxFwKbhV+OXbHP2dhqpCdEyyEKiqLrvc7Pw59uz8RQ8ktnzic0vvlm2IPLxVHO3FoIGzZ",
-	"6vqFU5WP7T/4OcbRWu4UDCj44fk/URiNewJjksnJWNmNjUU90f2/DSFf2DBF0zx2LrI7/qln17R5D0/7",
-	"BGUOExPjOGEwvp+SO/uvAAAA//8=",
+	"5Fvdcxs5cv9XOpN7uK0aUaQku27lJ3mzW+s6r9e1dspVsRwJHDQ5WM0AcwBGNO1S/vZUNzBf5FAiz7Lj",
+	"JH6xSGKARn/8+nM+J5kpK6NRe5ecf04qYUWJHi1/usgyU2v/4t/og0SXWVV5ZXRynlyAR+dBhBUTeG2N",
+	"rDP6sfnOpbDKVZbDHJdKw0r5HF6nkAmtjYc5gvOIFuUkSRNFW1bC50maaFFicp4IJZM0sfiPWlmUybm3",
+	"NaaJy3IsRaDUe7T03H++fT89+vHD57/d/SVJE7+u6HHnrdLL5O4uTd5oUbnc+Fe88eexw/i/PU97f3H0",
+	"H+Lo0/Tox6vJ0YfPs3Q2nY6efEcbuspoh8zNnwqT3dAfmdEetac/RVUVKhPEt+M/HXH2c+/Uv1hcJOfJ",
+	"vx53QjoOv7rjsBufMpTMu1x48DlCRivA5WblJsldmry2Zl5g+WgUNPuN0PDK+FzpJeTCQS6qCjXKFISW",
+	"sMrXE5ZK3CWqGTr31twgn15ZU6H1KnDNN19vC7YT1/u47EMrBTP/EzNP1+7t/k65nO8spSJKRfG6d9ZC",
+	"FA7TjePxY6Usuiulgw0sRF345PxvT8+m081bv8HMaOnALMCiKMCrEqHWXhWgPMSdSN1L8VGVddluUyod",
+	"Ps9a+pX2uESbMKdMFYhRHkv+oxQfX6Je+jw5n8UN2s9bisjnvQiPnoTF8VO3Vlgr1nxYHRi3ZfDvcgMi",
+	"8y4YsvIpCAeZReFRXs3XQc+ehV9rh/Z8JYoCvQuqWDtvSrSwyo1DyISVjnhiKtQNR5oLnDx58sCFNkTf",
+	"kNxyaocWECht65fo/bAfpKRJVijU/krJEVzUcPH6BYQVpAl0/XhGCgtj4de3b1/Dc+FUBsLD9fHt7LhB",
+	"zOPPQsm7Y1H7/JgV+noCF3oNc+EQlKN9sPIoQemwby0V6gwn9xDpMLPoRwwo7Uxr6wqCbQZ4ARNNp+Uo",
+	"JFq4vqh9bqz6xJhxDs9RWLTXKdyKQklefXIWDCA3tXWT5CEBNiJoKOozePMeY7JtgXUo2YU1n8bu9y5H",
+	"n6PtY6QXZLfOq6LokTs3pkCh6QhtVmMbbSNtSrL597c/0TYLY0vhk/NECo9HhAYPsoLOSRvKd971N3OL",
+	"B+KYC9i0fYnna8jNCkqh1xAXgTcg5K3QGT6DuchuVsFeF6BxKby6xQm87TNvHVAhauUahXVwMp1OaaOT",
+	"2Y8/DpihtH961gfBp6ez2dnp6dMBEh71v93ExE0AiHfbya836D1x+yGWlUr3v52lB2qU8gNVgoU1JWiz",
+	"AqMn8BIXHkztU1p2g1g5MBqkIT+5Ik1SHqRBd4ACkhBKUxLSeMP6l8JuIfQo6JR2aZDpYFIbMmLMsLcG",
+	"b3PdaI0cDf4S/OUm5RYd+vNAR7uWII5/4EhBj8QQEyiM81dCuxXa8DgpAkWiypFbsQolXZF3yExZKu+b",
+	"0MPnyLy51MMjs8I4lKzB4UkI+zfxq3KBMQIsLq6UpC8Wxk4uCalQk7a+DxdK0qRHX08fO8xt+XGA7WZG",
+	"4rjwm8uT3rQMo7uSs2Ai4sXA58oBWmss0HaNZwqemDwWP+VJc4WvXQquznJy8eYWbWGERAl/fTI9/eFS",
+	"GwtWeLwqVKnIGf317OTHH1inHIJfmXCggD/Q2/XRxcKjpeOMxggwgXMHxjCdzB6MjDeU7y5NCuFRZ+ur",
+	"cgQAfzUrKIxeDrRpJYgXc1wYiyD0OnAWC4dRFwPQl6oolBsJ+yZwURiNbOski6IATzoUHx4EgU+n9O+h",
+	"KJAUQjTX39aE9mdQcku4nTSFklf89ZW3QjvBbHJXlXF+A6EWxAC8Rbvu9p4cLrbKmrmYq0L59Q7Wqxss",
+	"1gE6rbpBx3YWpMAsI0I2aBPFinxOg5b4MStqp27xt4aDIX1rOTzrMbdzJ7ou54G3JLEdmmEWHnWPuj4l",
+	"hh1k1PbeRdMWS1DLgahn0z1kPQaorMlvvPA4Euc0kHKfUXSmgAs/flUOAUpSeOVhRf4r3HkCF3NHPmaV",
+	"o0XSLMvRqDbN/UZyFm/rEJPtOCeKmLMAQvjwwNhmG84+3LY9YcznvzTLJco/wgkjEX8Exvsjw7AKVkQb",
+	"aj+BF2zJDNAc5IqerwqfCfvjc+NOXIzmVcErtUqfiRJTmK97TnozjTgsxEzvcSDbHmGL/m4bWQcYuB9G",
+	"FQUjpi/KztAOU9USfW7kaOpyABpuq2/P65HqaRPgcQBz20AmfD6SK7ECN0rSGT6d8o8a7Xp0rxBH7HLp",
+	"IcYISjE3ct1IJirIjh2rQqz31GnlArKaBQU7KGyh0HauL4QLCE6UDTkbPAxOTRs/ruYhhBi/XvhtqGwp",
+	"UxLMh6IEb0x7oODwIdraHvAgCBui4qRNla+1+KEOj2FHr0g2RI0SnRNLfLgS1Swc2/0NBhEdEPz16hPb",
+	"3Iw/RoFQUAoXsFAFwlLdYiy6Xh8dOUR5DaVYgyahGo3PSMM6TxtR2BuYY6scJCHi4CRwcs/aCNnWoFh1",
+	"n60TQ34SVg6rVLPgJIe1qQ02h3N2MZn3PDDKjo/cT672z43kSlmldoDP6xev+hFYOjAabyAXtyyCDba+",
+	"/5ej//rw+Sx9ejbOWK6NHMbZUFLdZO120a8fC+4oczQZGOWK3c0YpZQDYyXlY3MjFQVwDl7//uYtXB/3",
+	"N77ezjm8oHjP51imgB8zrGLIRysIBIWWlzqrraXgPQW1gKINvgRjuXGDVCZkFnvypxPlUPP2ULydetcW",
+	"sf+JEjNDXT8uv7fQoBwsjQmhB4Nm9xwYXaw3Qma1o66wWd8eq2c3ZYx7o5LN8kKoHUb/ipqTEkopzErf",
+	"Xw46nT053S8l2uVGNy4OhH5HszT8f8IBmzOkyL2iFWvPoYXoNLkVRb0jtMoKFBZ4QdDqNuR1qGWXksXa",
+	"wlxYDsOcWLtRZJilJ0+e7Ghx9fUzkDSuoFHlR7p5HGgIN2qgyj+LEW6w+sY/RCPn5dc99TJNPf7j0dIc",
+	"xS//dEZP/hCr36J77DXmtp2tjq26bRAUN6ivhN8VO8X0+0ursKEd2B62zUx6QumFGTEaj2gpiXVobznu",
+	"EjFA9ML6phxzfWOsBye0nJuP1+ewsOjyQUvVNYklG1LaphkoSG2i3xfBFFOIDT13qSOAau6wok+hqj0I",
+	"pyTyFvRpLugRjsVd2JiCr2VjoY2eTuCVAcN4E++SBwVxISxwz5pr0K/XlzqEWQHQA/Vn07PJpb7U7EKy",
+	"XOgluYe2RRzLLE2DocsJOePmmxDMzzGUtUIQFyjm1lIhuLak0fFOfNTbXnoqap+j9rG9OYF3ucFbDnVF",
+	"lgfPAxXdgCIjaUK5g0s9g9rfOobDLCwolPOoXeMIC2MqYuilJmSyC5Eh1LoI7ZNCBgaulMMJvDHhTtrA",
+	"CudQiSWGKGxuzcqFKlkbeJciy5VGFmXtMHTc+tVOi4u6qVvC2fT0Uq/yUKogMQkN179btVT6OjZumv4r",
+	"r3Fw/atx/poZhYqFLDS8eA1CSkvEa2PhujCZKHJe+FcRYscgFQ3Ce5HdoIWSMaIySvtL7U0ICBrqV6Yu",
+	"JKsiox3QXj9QkMp4U9aOJwEkZoWwKAmArjcb0teNLAQpShlyhZZ/cZxAmuD6C5WhdthhSHJRkayPTibT",
+	"JE1qWyTnSe595c6Pj1er1UTwzxNjl8fxWXf88sVPP7968zM/w9UhX9BOf++ZLBucNQWhZJImt2hdMP/Z",
+	"ZBaeMhVqUankPDmdTCenMRlhdGv7fQx8xj0Q3K/Yh5JYtYzV7ViYZHdMDi4QFSQcXS6j8gReeNdvT0U7",
+	"a6qUSS+TfiGT8yQ0dK+6jtxgguFkOnu06YGmITsyPfC2X+uIABjRsCjAqmXeYEREr0HPlRV0SfDAOhfC",
+	"Zh6AOJue7qKqvWY31ZAmT6bTA9Zz87wshV0n58lv4gZJYbdgPQw/bHV8ud961IX4/Tmc9+MkdEuOuzmd",
+	"uw9pq1G7JIvOXTWN1ognTVTwWJIdDFzcDd2rtzXefV3FaqdJdigX3z6qxPQglThUhc5mT75MhTZ68WwF",
+	"GaU9OhpCF0i2NZ1u3MLY8EVobI9pXtb0ziUWGKrLQ73hwstVWLYltT2YF+eUvjarB6x7iX6Yp/RCDoLB",
+	"IQqCWAoV1GGJI5az/F93/z9QyF0MmIRi5hfAS+13JTx0mMRMSYry5twAofRynQIlprfM0pAdxoRQcLGE",
+	"n2MgL4JEoi7TQgJ2i5mJzowjtRDZdpMJzyjqxfhkWBwKFUaHZCa243UI/mrdPTqBi555OQ43ydeKxQIz",
+	"j5J7zGso1C02yW/nPTniGOrK0FYeH1sH4wx7Aev3o6JfhIZvKJVZWMRPSKhmsUDh8B4l34V1x3Gy5et4",
+	"2bj519cBHgH6/6QAdOFd4ibNMJ9Qk2ZwV2JM+iHfvc/VccXmKq7b4uPZKOpZjJgR8+nJN4b6nyNshtNH",
+	"oH7UpVEOu/Oi04M0da9ia699fbdVXh0N0frVibztw3Pxo98u/sZxhXLBK0VutxUKxVOSGaZgCknR/kJZ",
+	"9wiudjQ3vGirACU2A7bNsURXNzbBsxJadrMLF/0VHR95zocZLPgZcrIqjP6MOTkh5VXThv8aABcbwN82",
+	"beir6D0qSXxppP29ZxAUBrc1taWBlTV6OQ6OzbKH4bFduSdAcmVROcCy8utvjo506GC6ItY5x0Fyaw4a",
+	"tbfr0C8npF9tzmqQCc0RNUgURWidB8iKBRqywa7pToQTa6EdG1Y8WUJc0riiDWdTmE6nl5pA5QYrP4Hm",
+	"VQqzaNtrBIlc0nO0Ky2Dee1DIyEE10Q10bZQWEgusKbguupjLClzo9IOEsxLrWJpZczw2W30FGAD24bs",
+	"+10XvTGfUOMlUOlPWfCrODwn0b2L04129F/AOWjs7C69n5huIjKON+wgJTaYdtCxx4sKH76Fcx2OO+3p",
+	"X9si//+UC22F0RaUY4Ie5n3lo7rSUcRz6B8rCRjyl2uu3ENrk1q64xwLo5c8AsAdErLxJaWogmfrOdHM",
+	"hYxpKsHKMwaQneXblH+OsYiweKnJY7eTvH3IawEYmqZbIC6mvU0Hpi2SeLEeA4BQDNpZHT57YErl23mB",
+	"LyreBq/xUDbp4izPVwjwpAwjw9yQi0kNOYH42kVQLYtQCtmWJbqmrfIOiwUDPqtBXaCD3BTyGQ8G8Gpu",
+	"EocxrFj40JL8gUsvdei2NMUXacXKhXGLWHckVzhe+0A50I3Hjwx5fmqvwHBEFS9ajq6EAyElyu8wgvsi",
+	"zb2QMipCv1C8IeId6tzgAp29O2nsln0L19ZOCOzp1VrqvneIad1gS/FmRWMeZvUe3/G1Jx5/pgPu7gv5",
+	"pTVVK/IDSiKqm6ptnoZmuvzb2Fyg7VuI8hdjl+hBtDf9MpGlDy4evM++syJ/0U32tiLozxdwM58j4KoQ",
+	"WXgNfyh8L27wHuFPHw/VWyu/36q/d6P+O2IVx7kG4WwzecEv17nh26K1ljzfHG19D3slMryxX1bA/me0",
+	"bDRWeddUktoBUad0hmE8UeN5cEdpfzzRpeCq8M7iDb9IxVQhOydYCFXUFt3gDVMOffsvJ6Lklk8cixq8",
+	"c6nYw0vF0U4cVwmPbHT9wq7Kx/Yf/BLjaC23CgYU/PDkqSiMxh2BMcnkYKzsx8aieZfg/xpCPrdhfqu9",
+	"7FxkN/yScd+0+RmeMwvKHGZ1juNsy/HtjNzZfwcAAP//",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

@@ -73,7 +73,7 @@ var table = map[string]rule{
 
 	// The control API of the sandbox stands before the API, and reaches past it for what no API may do.
 	"pkg/sandbox": {
-		ours:    []string{"gen", "pkg/httpapi", "pkg/ledger", "pkg/repository", "pkg/cardcode"},
+		ours:    []string{"gen", "pkg/httpapi", "pkg/ledger", "pkg/repository", "pkg/cardcode", "pkg/auth"},
 		foreign: []string{uuidModule, echo, kinOpenAPI},
 	},
 

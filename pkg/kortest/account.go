@@ -50,6 +50,15 @@ func (a *Account) Client() *client.ClientWithResponses {
 	return c
 }
 
+// TokenFor makes an access token with chosen rights: that of a till (write:wallets:/transactions), or with user:wallets that of the
+// customer who is its subject. It is valid for a day of real time.
+func (a *Account) TokenFor(subject string, scopes ...string) string {
+	a.t.Helper()
+	answer, err := a.control.CreateAccessTokenWithResponse(a.t.Context(), a.ID, control.AccessTokenWish{Subject: subject, Scopes: scopes})
+	must(a.t, "make a token", answer, err)
+	return answer.JSON201.Token
+}
+
 // Now is what the clock of the account shows.
 func (a *Account) Now() time.Time {
 	a.t.Helper()

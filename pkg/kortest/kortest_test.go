@@ -86,6 +86,9 @@ func TestAccount(t *testing.T) {
 	if all := a.Requests(); len(all) != 5 || all[4].Replayed == nil || !*all[4].Replayed {
 		t.Errorf("the log is %+v", all)
 	}
+	if till := a.TokenFor("till-1", "write:wallets:/transactions"); till == a.Token || till == "" {
+		t.Errorf("the till has the token %s", till)
+	}
 	a.Restore("full")
 	if got := balance(t, a); got != 500 {
 		t.Errorf("the balance is %d", got)

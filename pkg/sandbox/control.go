@@ -9,11 +9,13 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/getkin/kin-openapi/openapi3"
 	"github.com/labstack/echo/v4"
 
 	api "github.com/kortwallet/kort/gen/sandbox"
+	"github.com/kortwallet/kort/pkg/auth"
 	"github.com/kortwallet/kort/pkg/cardcode"
 	"github.com/kortwallet/kort/pkg/httpapi"
 	"github.com/kortwallet/kort/pkg/ledger"
@@ -32,8 +34,8 @@ type Config struct {
 	// DataKeys hash the tokens and PINs of a seed.
 	DataKeys cardcode.Keyring
 	Testbed  *repository.Testbed
-	// Mint makes an access token with all rights in an account.
-	Mint func(account string) (string, error)
+	// Mint makes an access token. An error is about what was asked for.
+	Mint func(Access) (string, error)
 	// NewClient makes an API client with all rights in an account.
 	NewClient func(ctx context.Context, account string) (id, secret string, err error)
 	Clocks    *Clocks
@@ -41,6 +43,20 @@ type Config struct {
 	Hosts []string
 	Log   *slog.Logger
 }
+
+// Access is what an access token opens.
+type Access struct {
+	Account, Subject string
+	Scopes           []string
+	TTL              time.Duration
+}
+
+const (
+	// tester is who acts with the tokens that come with an account.
+	tester = "dev"
+	// accessTime is how long those are valid.
+	accessTime = 24 * time.Hour
+)
 
 // Control serves the control API, and stands before the cards API. It is safe for concurrent use.
 type Control struct {
@@ -121,11 +137,24 @@ func (c *Control) access(ctx context.Context, number string) (made api.Account, 
 
 // Token makes a token with all rights in an account.
 func (c *Control) Token(account string) (string, error) {
-	token, err := c.c.Mint(account)
+	token, err := c.c.Mint(Access{Account: account, Subject: tester, Scopes: []string{auth.ScopeAdmin}, TTL: accessTime})
 	if err != nil {
 		return "", fmt.Errorf("make a token: %w", err)
 	}
 	return token, nil
+}
+
+// CreateAccessToken implements the operation create_access_token.
+func (c *Control) CreateAccessToken(_ context.Context, r api.CreateAccessTokenRequestObject) (api.CreateAccessTokenResponseObject, error) {
+	ttl := accessTime
+	if r.Body.ExpiresIn != nil {
+		ttl = time.Duration(*r.Body.ExpiresIn) * time.Second
+	}
+	token, err := c.c.Mint(Access{Account: r.Aid, Subject: r.Body.Subject, Scopes: r.Body.Scopes, TTL: ttl})
+	if err != nil {
+		return nil, echo.NewHTTPError(http.StatusBadRequest, err.Error())
+	}
+	return api.CreateAccessToken201JSONResponse{Token: token}, nil
 }
 
 // draw finds a number that neither this sandbox nor an earlier one on the same database has handed out and used.

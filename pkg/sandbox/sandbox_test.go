@@ -56,7 +56,7 @@ func TestControlRefuses(t *testing.T) {
 	t.Parallel()
 	clocks := sandbox.NewClocks(time.Now)
 	control, err := sandbox.New(sandbox.Config{
-		Mint:      func(account string) (string, error) { return "token of " + account, nil },
+		Mint:      func(a sandbox.Access) (string, error) { return "token of " + a.Account, nil },
 		NewClient: func(_ context.Context, account string) (string, string, error) { return account, "secret", nil },
 		Clocks:    clocks, Hosts: []string{"kort"}, Log: slog.New(slog.DiscardHandler),
 	})
