@@ -132,7 +132,8 @@ func TestServerLeftBehind(t *testing.T) {
 	kort(t, "keys", "rotate", "--data-key-file="+setUp.dataKeyFile).want(t, exitOK)
 	ahead := serveHere(t, setUp.args(database)...)
 	eventually(t, "the other server is not ready", func() bool {
-		return behind.send(http.MethodGet, "/readyz", "", "").status == http.StatusServiceUnavailable
+		got := behind.send(http.MethodGet, "/readyz", "", "")
+		return got.status == http.StatusServiceUnavailable && strings.Contains(got.body, "a data key is missing")
 	})
 	body := `{"token":"` + card.field(t, "card_token.token.value") + `"}`
 	if got := behind.send(http.MethodPost, infoPath, setUp.token, body); got.status != http.StatusServiceUnavailable {

@@ -117,9 +117,16 @@ func TestUnknownKeyIsFetchedAtOnce(t *testing.T) {
 }
 
 func TestUnknownKeysAreRateLimited(t *testing.T) {
+	for name, gap := range map[string]time.Duration{"as asked": never, "by default": 0} {
+		t.Run(name, func(t *testing.T) { rateLimited(t, gap) })
+	}
+}
+
+func rateLimited(t *testing.T, gap time.Duration) {
+	t.Helper()
 	known, unknown := newEdSigner(t, "one"), newEdSigner(t, "two")
 	issuer := newIssuer(t, known)
-	verifier := newTestVerifier(t, urlKeys(t, issuer.URL, SourceOptions{Interval: never, MinGap: never}))
+	verifier := newTestVerifier(t, urlKeys(t, issuer.URL, SourceOptions{Interval: never, MinGap: gap}))
 	var clients sync.WaitGroup
 	for i := range 8 {
 		clients.Go(func() {
