@@ -63,7 +63,7 @@ var table = map[string]rule{
 	},
 	"pkg/httpapi": {
 		ours: []string{
-			"gen", "openapi", "pkg/ledger", "pkg/posting", "pkg/repository", "pkg/auth", "pkg/cardcode", "pkg/strictjson",
+			"gen", "openapi", "pkg/ledger", "pkg/posting", "pkg/repository", "pkg/auth", "pkg/cardcode", "pkg/hooks", "pkg/strictjson",
 		},
 		foreign: []string{uuidModule, echo, kinOpenAPI, runtime, "golang.org/x/time"},
 	},
@@ -93,6 +93,8 @@ var table = map[string]rule{
 	"pkg/conformance/broken": {ours: []string{"pkg/conformance", "pkg/auth"}},
 	// A proof command tampers with a database of its own, past the store.
 	"pkg/tamper":   {ours: []string{"pkg/audit", "pkg/ledger", "pkg/repository"}, foreign: []string{uuidModule}},
+	// It tells others what the ledger has committed.
+	"pkg/hooks":    {ours: []string{"pkg/ledger", "pkg/repository", "pkg/cardcode"}, foreign: []string{uuidModule}},
 	"pkg/keywatch": {ours: []string{"pkg/ledger", "pkg/repository", "pkg/cardcode"}},
 
 	"pkg/ledgertest": {ours: []string{"pkg/ledger"}, foreign: []string{uuidModule, "pgregory.net/rapid"}},

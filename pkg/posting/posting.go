@@ -51,7 +51,10 @@ type Options struct {
 	// real one.
 	Clock func(account string) ledger.Micros
 	// Log receives the causes of internal errors.
-	Log                            *slog.Logger
+	Log *slog.Logger
+	// Hooked, when set, is called after a commit that wrote deliveries of events. It must
+	// not wait.
+	Hooked                         func()
 	MaxBatch, MaxQueue, Committers int
 }
 

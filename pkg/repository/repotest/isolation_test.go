@@ -129,6 +129,19 @@ var beyondAccounts = map[string]string{
 	"Snapshot":      "each read inside names its account; pkg/audit tries them",
 	"SnapshotPair":  "as Snapshot",
 	"Write":         "the batch inside names its account: TestWritesStayInTheirAccount",
+
+	"AddHook":        "TestHooksStayInTheirAccount",
+	"Hook":           "TestHooksStayInTheirAccount",
+	"Hooks":          "TestHooksStayInTheirAccount",
+	"HookDelivery":   "TestHooksStayInTheirAccount",
+	"HookDeliveries": "TestHooksStayInTheirAccount",
+	"HookFacts":      "TestHooksStayInTheirAccount",
+	"PingHook":       "TestHooksStayInTheirAccount",
+	"Redeliver":      "TestHooksStayInTheirAccount",
+	"RemoveHook":     "TestHooksStayInTheirAccount",
+	"RunHooks":       "TestHooksStayInTheirAccount",
+	"DueHooks":       "tells whoever sends events which accounts have some",
+	"PurgeHooks":     "removes what is old in all accounts",
 }
 
 func TestReadsStayInTheirAccount(t *testing.T) {
