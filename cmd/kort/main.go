@@ -123,8 +123,8 @@ func newParser(all *commands, term *terminal, exit func(int)) (*kong.Kong, error
 		kong.ValueFormatter(flagHelp),
 		kong.TypeMapper(reflect.TypeFor[time.Duration](), kong.MapperFunc(decodeDuration)),
 		kong.Vars{
-			"scopes":     strings.Join(auth.WalletScopes(), ","),
-			"scope_list": strings.Join(auth.WalletScopes(), ", "),
+			"scopes":     strings.Join(auth.Scopes(), ","),
+			"scope_list": strings.Join(auth.Scopes(), ", "),
 			"max_queue":  fmt.Sprint(posting.DefaultMaxQueue),
 			"max_batch":  fmt.Sprint(posting.DefaultMaxBatch),
 			"committers": fmt.Sprint(posting.DefaultCommitters),

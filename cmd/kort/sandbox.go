@@ -195,6 +195,6 @@ func (s *sandboxServer) keepAccount(account string) error {
 func (s *server) mintForTests(account string) (string, error) {
 	return s.signingKey.Mint(auth.Claims{
 		Account: account, Issuer: s.identity.Issuer, AudienceBase: s.identity.AudienceBases[0],
-		Subject: welcomeSubject, Scopes: []string{auth.ScopeAdmin}, TTL: welcomeTTL,
+		Subject: welcomeSubject, Scopes: []string{auth.ScopeAdmin, auth.ScopeAdminHooks}, TTL: welcomeTTL,
 	}, time.Now())
 }

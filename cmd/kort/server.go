@@ -15,6 +15,7 @@ import (
 	"github.com/kortwallet/kort/pkg/auth"
 	"github.com/kortwallet/kort/pkg/cardcode"
 	"github.com/kortwallet/kort/pkg/config"
+	"github.com/kortwallet/kort/pkg/hooks"
 	"github.com/kortwallet/kort/pkg/httpapi"
 	"github.com/kortwallet/kort/pkg/keywatch"
 	"github.com/kortwallet/kort/pkg/ledger"
@@ -39,6 +40,7 @@ type server struct {
 	keys       *auth.KeySource
 	store      *repository.Store
 	poster     *posting.Poster
+	hooks      *hooks.Dispatcher
 
 	// submitter makes what requests submit their operations with, in place of the
 	// poster. A benchmark measures parts of a server by it; nil in any real server.
@@ -84,7 +86,7 @@ func startServer(ctx context.Context, settings config.Serve, log *slog.Logger) (
 // start takes all steps, or none.
 func (s *server) start(ctx context.Context) error {
 	for _, step := range []func(context.Context) error{
-		s.takeDirectory, s.listen, s.openDataKeys, s.openKeys, s.openStore, s.watchDataKeys, s.openPoster, s.remember, s.serve,
+		s.takeDirectory, s.listen, s.openDataKeys, s.openKeys, s.openStore, s.watchDataKeys, s.openHooks, s.openPoster, s.remember, s.serve,
 	} {
 		if err := step(ctx); err != nil {
 			return stopped(ctx, s, err)
@@ -252,7 +254,7 @@ func (s *server) watchDataKeys(ctx context.Context) (err error) {
 
 func (s *server) openPoster(context.Context) error {
 	s.poster = posting.New(s.store, posting.Options{
-		Clock: s.clock, Log: s.log,
+		Clock: s.clock, Log: s.log, Hooked: s.hooks.Wake,
 		MaxBatch: s.settings.MaxBatch, MaxQueue: s.settings.MaxQueue, Committers: s.settings.Committers,
 	})
 	s.onStop(s.poster.Close)
@@ -281,7 +283,7 @@ func (s *server) serve(ctx context.Context) error {
 	}
 	edge, err := httpapi.New(httpapi.Config{
 		Store: s.store, Submit: submit, Overloaded: s.poster.Overloaded, Verifier: verifier, Keys: s.keys, DataKeys: s.dataKeys, KeysComplete: s.keyWatch.Complete,
-		Clock:      s.clock,
+		Clock: s.clock, Hooks: s.hooks,
 		RequirePIN: s.settings.RequirePIN, RatePerSecond: s.settings.RatePerSecond, RateBurst: s.settings.RateBurst,
 		ValidateResponses: s.settings.ValidateResponses, Log: s.log,
 	})

@@ -26,6 +26,18 @@ const (
 	ScopeUser              = "user:wallets"
 )
 
+// The scopes of the webhooks API.
+const (
+	ScopeAdminHooks = "admin:hooks"
+	ScopeWriteHooks = "write:hooks"
+	ScopeReadHooks  = "read:hooks"
+)
+
+// Scopes lists all scopes.
+func Scopes() []string {
+	return append(WalletScopes(), ScopeAdminHooks, ScopeWriteHooks, ScopeReadHooks)
+}
+
 // WalletScopes lists all scopes of the wallets API.
 func WalletScopes() []string {
 	return []string{ScopeAdmin, ScopeWrite, ScopeRead, ScopeWriteInfo, ScopeWriteTransactions, ScopeUser}

@@ -21,6 +21,7 @@ type Serve struct {
 	Secrets
 	Rules
 	WritePath
+	Hooks
 	Log
 }
 
@@ -90,6 +91,7 @@ func (s Serve) Validate() error {
 	s.Secrets.check(&p)
 	s.Rules.check(&p)
 	s.WritePath.check(&p)
+	s.Hooks.check(&p)
 	if s.Dev {
 		s.checkDev(&p)
 	} else {

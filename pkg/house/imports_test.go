@@ -92,7 +92,7 @@ var table = map[string]rule{
 	// It starts servers that were built to break a rule.
 	"pkg/conformance/broken": {ours: []string{"pkg/conformance", "pkg/auth"}},
 	// A proof command tampers with a database of its own, past the store.
-	"pkg/tamper":   {ours: []string{"pkg/audit", "pkg/ledger", "pkg/repository"}, foreign: []string{uuidModule}},
+	"pkg/tamper": {ours: []string{"pkg/audit", "pkg/ledger", "pkg/repository"}, foreign: []string{uuidModule}},
 	// It tells others what the ledger has committed.
 	"pkg/hooks":    {ours: []string{"pkg/ledger", "pkg/repository", "pkg/cardcode"}, foreign: []string{uuidModule}},
 	"pkg/keywatch": {ours: []string{"pkg/ledger", "pkg/repository", "pkg/cardcode"}},

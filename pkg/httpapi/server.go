@@ -14,6 +14,7 @@ import (
 	"github.com/kortwallet/kort/gen/api"
 	"github.com/kortwallet/kort/pkg/auth"
 	"github.com/kortwallet/kort/pkg/cardcode"
+	"github.com/kortwallet/kort/pkg/hooks"
 	"github.com/kortwallet/kort/pkg/ledger"
 	"github.com/kortwallet/kort/pkg/repository"
 )
@@ -42,6 +43,8 @@ type Config struct {
 	// not, no request is answered but with 503: a token of another key would seem not to
 	// exist, and its value could be given out once more. Nil is always.
 	KeysComplete func() bool
+	// Hooks sends events to their subscribers; nil for a server without webhooks.
+	Hooks *hooks.Dispatcher
 	// Clock tells the moment at which an account's requests are judged.
 	Clock func(account string) ledger.Micros
 	// RequirePIN makes cards that have a PIN demand it beside a token.
@@ -86,18 +89,15 @@ func New(c Config) (*Server, error) {
 		return nil, err
 	}
 	limits := newRateLimits(c.RatePerSecond, c.RateBurst)
-	chains := make(map[string][]echo.MiddlewareFunc, len(operations))
-	for id, o := range operations {
-		chain := []echo.MiddlewareFunc{(&gate{s, o, limits}).guard}
-		if c.ValidateResponses {
-			chain = append([]echo.MiddlewareFunc{o.checkResponse}, chain...)
-		}
-		chains[id] = chain
-	}
 	h := &handlers{Config: c}
 	api.RegisterHandlersWithOptions(s.echo, api.NewStrictHandler(h, nil), api.RegisterHandlersOptions{
-		BaseURL: basePath, OperationMiddlewares: chains,
+		BaseURL: basePath, OperationMiddlewares: s.chains(operations, limits),
 	})
+	if c.Hooks != nil {
+		if err := s.registerHooks(limits); err != nil {
+			return nil, err
+		}
+	}
 	probe := []string{http.MethodGet, http.MethodHead}
 	s.echo.Match(probe, "/healthz", s.health)
 	s.echo.Match(probe, "/readyz", s.ready)
@@ -107,6 +107,19 @@ func New(c Config) (*Server, error) {
 		s.routed[routeKey{route.Method, route.Path}] = true
 	}
 	return s, nil
+}
+
+// chains are what stands before the handler of each operation.
+func (s *Server) chains(operations map[string]*operation, limits *rateLimits) map[string][]echo.MiddlewareFunc {
+	chains := make(map[string][]echo.MiddlewareFunc, len(operations))
+	for id, o := range operations {
+		chain := []echo.MiddlewareFunc{(&gate{s, o, limits}).guard}
+		if s.c.ValidateResponses {
+			chain = append([]echo.MiddlewareFunc{o.checkResponse}, chain...)
+		}
+		chains[id] = chain
+	}
+	return chains
 }
 
 // gate stands before an operation's handler.
