@@ -32,9 +32,9 @@ const (
 const (
 	// leaseBeyond is how much longer than an attempt a delivery is nobody else's: room for
 	// those behind it, and for a database that is slow to note what came of it.
-	leaseBeyond = time.Minute
+	leaseBeyond = 15 * time.Second
 	// leaseMargin is what has to be left of that for an attempt to begin.
-	leaseMargin = 10 * time.Second
+	leaseMargin = 5 * time.Second
 	// troublePause is the wait after a database was asked in vain.
 	troublePause = time.Second
 	// purgeEvery is the time between two looks for old deliveries.
@@ -179,6 +179,9 @@ func (d *Dispatcher) run() {
 	defer close(d.ended)
 	poll := time.NewTicker(d.o.Poll)
 	defer poll.Stop()
+	if err := d.store.ReleaseHooks(context.Background()); err != nil { // their time will be up anyway
+		d.o.Log.Warn("webhooks: deliveries of an earlier server could not be taken over", "error", err)
+	}
 	for stopping := false; ; {
 		again, err := d.round(!stopping)
 		if err != nil {

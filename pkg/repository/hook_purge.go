@@ -17,13 +17,9 @@ const hookPurgeBatch = 500
 // settled before a moment, and all there is of subscriptions that were removed. It
 // returns how many rows it was, and 0 when nothing is left to do.
 func (s *Store) PurgeHooks(ctx context.Context, settledBefore ledger.Micros) (removed int, err error) {
-	var rows []hookSubscriptionRow
-	const text = `SELECT s.account_id, s.id, s.deleted_at FROM hook_subscriptions AS s ORDER BY s.account_id, s.id`
-	if err := s.onWorkingConns(ctx, func() error {
-		rows = nil
-		return classify(s.read.NewRaw(text).Scan(ctx, &rows))
-	}); err != nil {
-		return 0, fmt.Errorf("list subscriptions: %w", err)
+	rows, err := s.allHooks(ctx)
+	if err != nil {
+		return 0, err
 	}
 	for i := range rows {
 		n, err := s.purgeHook(ctx, &rows[i], settledBefore)
@@ -63,6 +59,41 @@ func (s *Store) purgeHook(ctx context.Context, row *hookSubscriptionRow, settled
 		return nil
 	})
 	return removed, err
+}
+
+// allHooks lists the subscriptions of all accounts, removed ones too.
+func (s *Store) allHooks(ctx context.Context) (rows []hookSubscriptionRow, err error) {
+	const text = `SELECT s.account_id, s.id, s.deleted_at FROM hook_subscriptions AS s ORDER BY s.account_id, s.id`
+	if err := s.onWorkingConns(ctx, func() error {
+		rows = nil
+		return classify(s.read.NewRaw(text).Scan(ctx, &rows))
+	}); err != nil {
+		return nil, fmt.Errorf("list subscriptions: %w", err)
+	}
+	return rows, nil
+}
+
+// ReleaseHooks makes deliveries due that were taken by a server which has ended. On
+// SQLite that is every earlier one; on PostgreSQL others may be at work, and nothing is
+// done: their time will be up.
+func (s *Store) ReleaseHooks(ctx context.Context) error {
+	if s.dialect.postgres {
+		return nil
+	}
+	rows, err := s.allHooks(ctx)
+	if err != nil || len(rows) == 0 {
+		return err
+	}
+	return s.Write(ctx, func(tx *Tx) error {
+		for i := range rows {
+			const release = `UPDATE hook_deliveries SET in_flight = false, next_at = 0
+				WHERE account_id = $1 AND subscription_id = $2 AND settled_at IS NULL AND in_flight`
+			if err := tx.exec(ctx, release, rows[i].AccountID, rows[i].ID.String()); err != nil {
+				return fmt.Errorf("release deliveries: %w", err)
+			}
+		}
+		return nil
+	})
 }
 
 // any tells whether a query finds a row.

@@ -142,6 +142,7 @@ var beyondAccounts = map[string]string{
 	"RunHooks":       "TestHooksStayInTheirAccount",
 	"DueHooks":       "tells whoever sends events which accounts have some",
 	"PurgeHooks":     "removes what is old in all accounts",
+	"ReleaseHooks":   "takes over from an earlier server, in all accounts",
 }
 
 func TestReadsStayInTheirAccount(t *testing.T) {
