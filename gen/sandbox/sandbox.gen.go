@@ -146,6 +146,21 @@ type Problem struct {
 	Message string `json:"message"`
 }
 
+// ReceivedEvent defines model for ReceivedEvent.
+type ReceivedEvent struct {
+	// Body A body as the cards API takes it; for a card, that of POST `/cards`.
+	Body SentBody `json:"body"`
+
+	// Headers The headers of the webhook that it had, such as event-signature.
+	Headers map[string]string `json:"headers"`
+
+	// RawBody The same, byte for byte as it was signed.
+	RawBody string `json:"raw_body"`
+
+	// ReceivedAt When it came, in real time and UTC.
+	ReceivedAt time.Time `json:"received_at"`
+}
+
 // Seed defines model for Seed.
 type Seed struct {
 	// Account The account it is for. A file given with `--seed` may name one; in a request it has to be that of the path.
@@ -199,6 +214,22 @@ type AccountID = string
 // SnapshotName defines model for SnapshotName.
 type SnapshotName = string
 
+// ListInboxParams defines parameters for ListInbox.
+type ListInboxParams struct {
+	// Event Only events of this name, such as wallet_transaction.
+	Event *string `form:"event,omitempty" json:"event,omitempty"`
+}
+
+// ReceiveEventParams defines parameters for ReceiveEvent.
+type ReceiveEventParams struct {
+	Event            *string `json:"event,omitempty"`
+	EventDelivery    *string `json:"event-delivery,omitempty"`
+	EventSignature   *string `json:"event-signature,omitempty"`
+	WebhookID        *string `json:"webhook-id,omitempty"`
+	WebhookTimestamp *string `json:"webhook-timestamp,omitempty"`
+	WebhookSignature *string `json:"webhook-signature,omitempty"`
+}
+
 // ListRequestsParams defines parameters for ListRequests.
 type ListRequestsParams struct {
 	// Operation Only requests for this operation.
@@ -216,6 +247,9 @@ type AdvanceClockJSONRequestBody = ClockMove
 
 // AddFaultJSONRequestBody defines body for AddFault for application/json ContentType.
 type AddFaultJSONRequestBody = Fault
+
+// ReceiveEventJSONRequestBody defines body for ReceiveEvent for application/json ContentType.
+type ReceiveEventJSONRequestBody = SentBody
 
 // SeedAccountJSONRequestBody defines body for SeedAccount for application/json ContentType.
 type SeedAccountJSONRequestBody = Seed
@@ -246,6 +280,15 @@ type ServerInterface interface {
 	// AddFault Let requests go wrong.
 	// (POST /accounts/{aid}/faults)
 	AddFault(ctx echo.Context, aid AccountID) error
+	// ClearInbox Empty the inbox of an account.
+	// (DELETE /accounts/{aid}/inbox)
+	ClearInbox(ctx echo.Context, aid AccountID) error
+	// ListInbox List the events that came into the inbox of an account, oldest first.
+	// (GET /accounts/{aid}/inbox)
+	ListInbox(ctx echo.Context, aid AccountID, params ListInboxParams) error
+	// ReceiveEvent Put an event into the inbox. This is what webhooks are sent to.
+	// (POST /accounts/{aid}/inbox)
+	ReceiveEvent(ctx echo.Context, aid AccountID, params ReceiveEventParams) error
 	// ClearRequests Empty the request log of an account.
 	// (DELETE /accounts/{aid}/requests)
 	ClearRequests(ctx echo.Context, aid AccountID) error
@@ -395,6 +438,158 @@ func (w *ServerInterfaceWrapper) AddFault(ctx echo.Context) error {
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.AddFault(ctx, aid)
+	return err
+}
+
+// ClearInbox converts echo context to params.
+func (w *ServerInterfaceWrapper) ClearInbox(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "aid" -------------
+	var aid AccountID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "aid", ctx.Param("aid"), &aid, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter aid: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ClearInbox(ctx, aid)
+	return err
+}
+
+// ListInbox converts echo context to params.
+func (w *ServerInterfaceWrapper) ListInbox(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "aid" -------------
+	var aid AccountID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "aid", ctx.Param("aid"), &aid, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter aid: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListInboxParams
+	// ------------- Optional query parameter "event" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "event", ctx.QueryParams(), &params.Event, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter event: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListInbox(ctx, aid, params)
+	return err
+}
+
+// ReceiveEvent converts echo context to params.
+func (w *ServerInterfaceWrapper) ReceiveEvent(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "aid" -------------
+	var aid AccountID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "aid", ctx.Param("aid"), &aid, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter aid: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ReceiveEventParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "event" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("event")]; found {
+		var Event string
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for event, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "event", valueList[0], &Event, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter event: %s", err))
+		}
+
+		params.Event = &Event
+	}
+	// ------------- Optional header parameter "event-delivery" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("event-delivery")]; found {
+		var EventDelivery string
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for event-delivery, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "event-delivery", valueList[0], &EventDelivery, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter event-delivery: %s", err))
+		}
+
+		params.EventDelivery = &EventDelivery
+	}
+	// ------------- Optional header parameter "event-signature" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("event-signature")]; found {
+		var EventSignature string
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for event-signature, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "event-signature", valueList[0], &EventSignature, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter event-signature: %s", err))
+		}
+
+		params.EventSignature = &EventSignature
+	}
+	// ------------- Optional header parameter "webhook-id" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("webhook-id")]; found {
+		var WebhookID string
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for webhook-id, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "webhook-id", valueList[0], &WebhookID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter webhook-id: %s", err))
+		}
+
+		params.WebhookID = &WebhookID
+	}
+	// ------------- Optional header parameter "webhook-timestamp" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("webhook-timestamp")]; found {
+		var WebhookTimestamp string
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for webhook-timestamp, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "webhook-timestamp", valueList[0], &WebhookTimestamp, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter webhook-timestamp: %s", err))
+		}
+
+		params.WebhookTimestamp = &WebhookTimestamp
+	}
+	// ------------- Optional header parameter "webhook-signature" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("webhook-signature")]; found {
+		var WebhookSignature string
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for webhook-signature, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "webhook-signature", valueList[0], &WebhookSignature, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter webhook-signature: %s", err))
+		}
+
+		params.WebhookSignature = &WebhookSignature
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ReceiveEvent(ctx, aid, params)
 	return err
 }
 
@@ -621,6 +816,9 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.DELETE(options.BaseURL+"/accounts/:aid/faults", wrapper.ClearFaults, options.OperationMiddlewares["clear_faults"]...)
 	router.GET(options.BaseURL+"/accounts/:aid/faults", wrapper.ListFaults, options.OperationMiddlewares["list_faults"]...)
 	router.POST(options.BaseURL+"/accounts/:aid/faults", wrapper.AddFault, options.OperationMiddlewares["add_fault"]...)
+	router.DELETE(options.BaseURL+"/accounts/:aid/inbox", wrapper.ClearInbox, options.OperationMiddlewares["clear_inbox"]...)
+	router.GET(options.BaseURL+"/accounts/:aid/inbox", wrapper.ListInbox, options.OperationMiddlewares["list_inbox"]...)
+	router.POST(options.BaseURL+"/accounts/:aid/inbox", wrapper.ReceiveEvent, options.OperationMiddlewares["receive_event"]...)
 	router.DELETE(options.BaseURL+"/accounts/:aid/requests", wrapper.ClearRequests, options.OperationMiddlewares["clear_requests"]...)
 	router.GET(options.BaseURL+"/accounts/:aid/requests", wrapper.ListRequests, options.OperationMiddlewares["list_requests"]...)
 	router.POST(options.BaseURL+"/accounts/:aid/reset", wrapper.ResetAccount, options.OperationMiddlewares["reset_account"]...)
@@ -1063,6 +1261,161 @@ func (response AddFault403JSONResponse) VisitAddFaultResponse(w http.ResponseWri
 type AddFault415JSONResponse Problem
 
 func (response AddFault415JSONResponse) VisitAddFaultResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ClearInboxRequestObject struct {
+	Aid AccountID `json:"aid"`
+}
+
+type ClearInboxResponseObject interface {
+	VisitClearInboxResponse(w http.ResponseWriter) error
+}
+
+type ClearInbox204Response struct {
+}
+
+func (response ClearInbox204Response) VisitClearInboxResponse(w http.ResponseWriter) error {
+	w.WriteHeader(204)
+	return nil
+}
+
+type ClearInbox400JSONResponse struct{ ProblemJSONResponse }
+
+func (response ClearInbox400JSONResponse) VisitClearInboxResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ClearInbox403JSONResponse Problem
+
+func (response ClearInbox403JSONResponse) VisitClearInboxResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListInboxRequestObject struct {
+	Aid    AccountID `json:"aid"`
+	Params ListInboxParams
+}
+
+type ListInboxResponseObject interface {
+	VisitListInboxResponse(w http.ResponseWriter) error
+}
+
+type ListInbox200JSONResponse []ReceivedEvent
+
+func (response ListInbox200JSONResponse) VisitListInboxResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListInbox400JSONResponse struct{ ProblemJSONResponse }
+
+func (response ListInbox400JSONResponse) VisitListInboxResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListInbox403JSONResponse Problem
+
+func (response ListInbox403JSONResponse) VisitListInboxResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReceiveEventRequestObject struct {
+	Aid    AccountID `json:"aid"`
+	Params ReceiveEventParams
+	Body   *ReceiveEventJSONRequestBody
+}
+
+type ReceiveEventResponseObject interface {
+	VisitReceiveEventResponse(w http.ResponseWriter) error
+}
+
+type ReceiveEvent204Response struct {
+}
+
+func (response ReceiveEvent204Response) VisitReceiveEventResponse(w http.ResponseWriter) error {
+	w.WriteHeader(204)
+	return nil
+}
+
+type ReceiveEvent400JSONResponse struct{ ProblemJSONResponse }
+
+func (response ReceiveEvent400JSONResponse) VisitReceiveEventResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReceiveEvent403JSONResponse Problem
+
+func (response ReceiveEvent403JSONResponse) VisitReceiveEventResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReceiveEvent415JSONResponse Problem
+
+func (response ReceiveEvent415JSONResponse) VisitReceiveEventResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -1601,6 +1954,15 @@ type StrictServerInterface interface {
 	// AddFault Let requests go wrong.
 	// (POST /accounts/{aid}/faults)
 	AddFault(ctx context.Context, request AddFaultRequestObject) (AddFaultResponseObject, error)
+	// ClearInbox Empty the inbox of an account.
+	// (DELETE /accounts/{aid}/inbox)
+	ClearInbox(ctx context.Context, request ClearInboxRequestObject) (ClearInboxResponseObject, error)
+	// ListInbox List the events that came into the inbox of an account, oldest first.
+	// (GET /accounts/{aid}/inbox)
+	ListInbox(ctx context.Context, request ListInboxRequestObject) (ListInboxResponseObject, error)
+	// ReceiveEvent Put an event into the inbox. This is what webhooks are sent to.
+	// (POST /accounts/{aid}/inbox)
+	ReceiveEvent(ctx context.Context, request ReceiveEventRequestObject) (ReceiveEventResponseObject, error)
 	// ClearRequests Empty the request log of an account.
 	// (DELETE /accounts/{aid}/requests)
 	ClearRequests(ctx context.Context, request ClearRequestsRequestObject) (ClearRequestsResponseObject, error)
@@ -1906,6 +2268,106 @@ func (sh *strictHandler) AddFault(ctx echo.Context, aid AccountID) error {
 	return nil
 }
 
+// ClearInbox operation middleware
+func (sh *strictHandler) ClearInbox(ctx echo.Context, aid AccountID) error {
+	var request ClearInboxRequestObject
+
+	request.Aid = aid
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ClearInbox(ctx.Request().Context(), request.(ClearInboxRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ClearInbox")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ClearInboxResponseObject); ok {
+		return validResponse.VisitClearInboxResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ListInbox operation middleware
+func (sh *strictHandler) ListInbox(ctx echo.Context, aid AccountID, params ListInboxParams) error {
+	var request ListInboxRequestObject
+
+	request.Aid = aid
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListInbox(ctx.Request().Context(), request.(ListInboxRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListInbox")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ListInboxResponseObject); ok {
+		return validResponse.VisitListInboxResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ReceiveEvent operation middleware
+func (sh *strictHandler) ReceiveEvent(ctx echo.Context, aid AccountID, params ReceiveEventParams) error {
+	var request ReceiveEventRequestObject
+
+	request.Aid = aid
+	request.Params = params
+
+	var body ReceiveEventJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ReceiveEvent(ctx.Request().Context(), request.(ReceiveEventRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ReceiveEvent")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ReceiveEventResponseObject); ok {
+		return validResponse.VisitReceiveEventResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
 // ClearRequests operation middleware
 func (sh *strictHandler) ClearRequests(ctx echo.Context, aid AccountID) error {
 	var request ClearRequestsRequestObject
@@ -2138,72 +2600,80 @@ func (sh *strictHandler) RestoreSnapshot(ctx echo.Context, aid AccountID, name S
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"5FvrcxtHcv9XOpv7cK5aggBJuSLqE+3YdayTZZWplKsiKuRgp4Edc3cGNzNLCGIxf3uqe2ZfwAIELEpR",
-	"cv5iEZhHTz9+/cRDkplyYTRq75Lzh2QhrCjRo+W/LrLMVNpf/jv9IdFlVi28Mjo5Ty7Ao/MgwooRvLVG",
-	"Vhl9WX/mUljmKsthinOlYal8Dm9TyITWxsMUwXlEi3KUpImiIxfC50maaFFicp4IJZM0sfiPSlmUybm3",
-	"FaaJy3IsRaDUe7S077/evR8fvfzw8G+Pf0nSxK8WtN15q/Q8eXxMkystFi43/g0f/DB0Gf9vz9veXxz9",
-	"pzj6ND56eTM6+vAwSSfj8eDNj3SgWxjtkLn5Y2GyO/pHZrRH7emfYrEoVCaIb8d/OOLsQ+fWv1icJefJ",
-	"vx63QjoO37rjcBrf0pfM77nw4HOEjFaAy83SjZLHNHlrzbTA8tkoqM8boOGN8bnSc8iFg1wsFqhRpiC0",
-	"hGW+GrFU4ikdNWM+W7NA61XgmOh8sZ+408SbO9QD+sp6ic4BL4CZscykHIVEC7cXlc+NVZ+YEefwAwqL",
-	"9jaFe1EoyatPzsCiKCA3lXWjQU1r9ed9Q3tN0Ydmg5n+gZknWhuN6D97Zs2noTf8nqPP0XaF64WWDpxX",
-	"RdEhaWpMgULTFdoshw7aVJEUlIb/ePcjHTMzthQ+OU+k8HjkFRvH7ufSPWlN+da3/mLu2QSFlIpoEcXb",
-	"zstnonCYrjHDYWa0dJuP+GEFuVlCKfQK4iLwBoS8FzrDVzAV2d1SWOlAzUDjXHh1jyN412XeyjEuKc3c",
-	"WKGwDk7G4zEddDJ5+bLHDKX992dJmpTioyqrMjn//nQyOTs9/X48TpNS6fDhUffTyAWlPc7RbjCtfttW",
-	"fl2h98Ttp1hWKt39dJIeqFHK91QJZtaUoM0SjB7Ba5x5MJVPadkd4sKB0SANGfiSNEl5kAbdAQpIQihN",
-	"idoTp0n/WP22CKFDQau0c4NMB5NakxHBbm8N3uS60RrZjf0sqsJvUm7RoT8PdDRrQTngLxji9AD4jaAw",
-	"zt8I7ZZow3ZSBHKhykEmrFUo6Yl8QmbKUnlfY6bPkXlzrftXZoVxKFmDw04I59eOV7nAGAEWZzdK0gcz",
-	"Y0fXOkkT1KSt78ODkjTp0NfRxxZXG34cYLuZkTgs/PrxpDcNw+itysVHxIeBz5UDtNZYoOPAzALz2bIv",
-	"3l6GXZ40V/jKpeCqLAfhwNyjLYyQKOGvL8an311rY8EKjzeFKpWnj89OXn7HOuUQ/NKECwX8ht6uji5m",
-	"Hi1dZzRGgAmcK8XH16jnPk/OJ9H0m78HGNfK7EmXvqZ8j2lSCI86W92UAwD4N7OEwuh5T5uWgngxxZmx",
-	"CEKvAmexcBh1MQB9qYpC1ahpZsGzkZmM4KIwGtnWSRZFAZ50KG4e9fBvTP91sG+yiXhpQgoh6udvakLz",
-	"NSi5IdxWmkLJG/74xluhnWA2uZuFcX4NoWbEALxHu2rPHh0utoU1UzFVhfKrLaxXd1isAnRadYeO7SxI",
-	"gVlGhKzRJool+ZwaLfFjVlRO3eMvNQdD3NlweNJhbutOdFVOA29JYls0w8w86g51XUoMO8io7Z2Hpg2W",
-	"oJY9UU/Ge8h6CFBZk6+88DgQ59SQsssoWlPAmR9+KocAJSm88rAk/xXePIKLqSMfs8zRImkWLSG8qd+3",
-	"qa3O2yrEZFvuiSJ2dBchfNgwdNiasw+vbW4Y8vmvzXyO8rdww0A4HIFxd2QYVsGSaENKzS7ZkhmgOZAV",
-	"HV8V/ibsj/uGnbjwg3fqHvRkosQUpquOk472HGPhQ0PMdIcD2fQIG/S3x8gqwMBuGFUUjJiuKFtDO0xV",
-	"S/S5YTFtkHIAGm6qb8frkeppE+CxB3ObQEaZ7mY+xApcK0lr+HTLPyq0q8GzQhyxzaWHGCMoxdTIVS2Z",
-	"qCBbTlwUYrWnTisXkNXMKNhBYQuFtnV9IVxAcKKsyVnjYXBq2vhhNQ8hxPDzwnd9ZUuZkmA+FCV4Y5oL",
-	"BYcP0db2gAdB2BAVJ63LE43F93V4CDs62X0fNUp0TsxxQBvXKKgXDp1+hUFEBwR/neR9k5vxyygQCkrh",
-	"AmaqQJire4zVotujI4cob6EUK9AkVKPxFWlY62kjCnsDU2yUgyREHBwFTu5XOGDb4vqQx4ATu2ydGPKj",
-	"sJLNXXy8DHsmwUnGs4W1YrXB5nDPNibzmQdG2XHLbnK1/8HIFQOC2gI+by/fdCOwtGc03kAu7lkEa2x9",
-	"/y9H//3h4Sz9/mxHReYwzr7jksk6a9cZmybdWHBLmaPOwChXbF/GKKUcGCspH5saqSiAc/D216t3cHvc",
-	"Pfh2M+fwguI9n2OZAn7McBFDPlpBICi0vNZZZS0F7ymoGRRN8CUYy43rpTIhs9iTP60o+5q3h+Jt1bt3",
-	"ddnsAMXDjwtl0d0w1HXj8p2FBuVgbkwIPRg0231gdLFaC5nVlrpCffmQMl/FxKYuY+yMStbLC6E+GP0r",
-	"ak5KKKUwS727HHQ6eXG6X0q0zY2uPRwI/Y4mafj/CQdszpAid4pWrD399ObkxYsn05t7UVRbQqusQGGB",
-	"FwStbkJeh1q2KVmsLUyF5TDMiZUbRIZJevLixZbafFc/A0nDChpVfqANwYGGcIMGqvyrGOEGq6/9QzRy",
-	"Xn7bUa94Y5p8PJqbo/jhH87o0W9i+Ut0j52Owqaz1bHHsAmC4g71jfDbYqeYfn9uFTb0MZrLNplJO5Se",
-	"mQGj8YiWkliH9p7jLhEDRC+sr8sxt3fGenBCy6n5eHsOM4su7/WCXJ1YsiGlTZqBgtQm+n0RTDGF2Ilw",
-	"1zoCqObWEPoUFpUH4ZREPoL+mgrawrG4CwdT8DWvLbTW0xG8MWAYb+Jb8qAgLoQF7lX9DPr29lqHMCsA",
-	"eqD+bHw2utbXml1Ilgs9J/fQ9LZimaVuIrQ5IWfc/BKC+SmGslYI4gLFBXoHheDakkbHJ/FV7zrpqah8",
-	"jtrHvswIfs8N3nOoK7I8eB5Y0AsoMpImlDu41NOr/a1iOMzCgkI5j9rVjrAwZkEMvdaETHYmMoRKF6FF",
-	"UsjAwKVyOIIrE96kDSxxCgsxxxCFTa1ZulAlawLvUmS50siirByFD2k3XiMxzaq6bgln49NrvcxDqYLE",
-	"JDTc/mrVXOnb2JypG0e8xsHt34zzt8woVCxkoeHyLQgpLRGvjYXbwmSiyHnhX0WIHYNUNAjvRXaHFkrG",
-	"iIVR2l9rb0JAUFO/NFUhWRUZ7YDO+o6CVMabsnLcwpSYFcKiJAC6Xe+k3dayEKQoZcgVGv7FPqg0wfUX",
-	"KkPtsMWQ5GJBsj46GY2TNKlskZwnufcLd358vFwuR4K/Hhk7P4573fHryx9/enP1E+/h6pAv6KS/d0yW",
-	"Dc6aglAySZN7tC6Y/2Q0CbvMArVYqOQ8OR2NR6cxGWF0O65NnIHPuCeC+yX7UBKrlrG6HQuT7I7JwQWi",
-	"goSjy2VUHsGld932VLSzukqZdDLpS5mcJ5lF4fGm7br1Wq8n48mztT3rbuVA27P7+IBOIZgIgFgUYNU8",
-	"r2GCe7Jn49Nt9zUPaButafJiPD5gPaW0VVkKu0rOk1/EHZIqbgB26Mc2sj1+EEo+Hmd1b1JigaF61+c4",
-	"J7Y3YdkGu/egMjawiQfjg3hwGM96PHiNvh8HdiCd1KyvZSDmQmmW0xz9Jgfm/+fe/xsKuY0Bo1Asauc/",
-	"3g/f0S45budDHj+kyaLy2wJKukxipiR50SkXmCl8X6VAgf89szRE3zHgFpyM8j42pCJIJNZ/aCFFeRYz",
-	"E8GCPWGIHNrO7yuKKjDuDItDImh0CBZju1MH51rpdusILjrjAo7dOWGZmM0w8yi5h7eCQt1jnVy06MSI",
-	"3teVvq2wL6wj2ucbB6nbxY/9uNDbCh+/YRVNk7PJiz+r0lcUKs4s4icEQxFSgcLhDiXfhnXHcXJgfQzq",
-	"YDOIfrEv/3j4l9cBHrH4Z1IAevA2cZNmmE+oSTO46jsk/ZBP7HJ1nBHfxHUbfDwbRD2LETNivjL6ylD/",
-	"U4TNcPsA1A+6NMoRtj50fJCm7lXM6rQHHzfKV4PxVTf7y5s+JyeX3XbcV44rlAteKXK7yQAVT5plmIIp",
-	"JMVcM2XdM7jawdj7osmySkQfQub6WqKrbUtzL1rLtjd80V3R8pHnKJjBgveQk1VhtGLIyQkpb+o255cA",
-	"uNhg2wfcJs97aVTRHSpJfKmlPfrGIZPC4KZmMTewtEbPh8GxXvY0PDYr9wRIrtwoB1gu/OqroyNd2ute",
-	"xzrSMEhuzJKi9nYV+pGE9Mv1XjiZ0BRRg0RRhNZkgKyYAJMNtk1NIpxYC81YpuLOPXFJ45IOnIxhPB5f",
-	"awKVO1z4EdQztmbWtC8IErlk4uhUWgbTyodCbQiuiWqibaawkFzASsG11Z1YsuNGkO0NzF5rVeetA4bP",
-	"bqOjAGvY1mffr7rojFGEGhqBSreLzTPa3Iduh7Tb1nl3MvugsZ7HdDcx7cRZbB9vISUW8LfQ8XT9nTD8",
-	"yzvX/jjJnv61KaL+b7nQRhhNwS4m6GGeUj6rKx1EPIf+uZKAPn+5psU9iiappTdOsTB6zi1WrkCTjc8p",
-	"RRU8u8yJZi5kTFMJVl4xgGwtj6X8dYxFhMVrTR67mZTsQl4DwFA3NQJxMe2tK9xNkcSL1RAAhGLQ1urb",
-	"2RNTAF/PC3xWCS14jaeySRdnJb5AgCdlGMnkhkdMasgJxLH2oFoWoRSyKUu0TTHlHRYzBnxWg6pAB7kp",
-	"5CtuvPJqbsKFMZdY+NCS/IFLr3WoZtfFF2nF0oV2dpYbhxrIFQ7XPlD2dOP5I0OeT9krMBxQxYuGo0vh",
-	"QEiJ8huM4D5Lcy+kjIrALi4KbE3EW9S5xgW6e3vS2C77Gq6t6cDu6dUa6r51iGncYEPxekVjGmahnt/x",
-	"NTceP9AFj7tCfmnNohH5ASUR1U4t1ruhnt79OjYXaPsaovzZ2Dl6EM1LP09k6ZOLez903FqRv2gnJxsR",
-	"dPu33CzlCHhRiCz8PrMvfC/ucIfwx8+H6o2V77bqb92o/464iOMyvXC27mzzj5dc/9d4lZY8PxptfQ97",
-	"JTK8sZ9XwP4zWjYYq/xeV5KaATyndIZh/EvjeXBHaXf8y6XgFuE3YXf8QxWmCtk5wUyoorLoer/g49C3",
-	"++MvlNzyiWMnvd+0KfbwUnG0E8cBwpa1rl84VfnY/oOfYxyt5UbBgIIfnuwThdG4JTAmmRyMld3YWNSz",
-	"2v/fEPIHG+ZjmsdORXbHP+Lsmjbv4TmeoMxhFuI4zg4c30/Inf1PAAAA//8=",
+	"5Hxtcxs3kv9XwX/++2JTNaJIS05d5FdKLqlVrZO4LG+l6iyfBA6aHEQzABcARdMu3We/6m5gHsihRNqy",
+	"13fnN5ZIDB66G7/+9cPoY1bYemENmOCzs4/ZQjpZQwBHv50XhV2acPHv+IsCXzi9CNqa7Cw7FwF8EJJH",
+	"jMQrZ9WywC/TZz4Xq1IXpZjCXBux0qEUr3JRSGNsEFMQPgA4UKMszzROuZChzPLMyBqys0xqleWZg38u",
+	"tQOVnQW3hDzzRQm15J2GAA6f+883b8dHP7z7+G/3f8nyLKwX+LgPTpt5dn+fZ5dGLnxpw2808cehxei/",
+	"PVd7e370H/Low/joh+vR0buPk3wyHg+ufI8T+oU1HkiaP1W2uMUfCmsCmIA/ysWi0oVEuR3/6VGyHzur",
+	"/sXBLDvL/v9xq6Rj/tYf82y0Sl8zf5QyiFCCKHCE8KVd+VF2n2evnJ1WUD/ZDtJ8A3v4zYZSm7kopRel",
+	"XCzAgMqFNEqsyvWItBJn6ZgZydnZBbigWWKy88V+6s6zYG/BDNgr2SV4L2iAmFlHQipBKnDi5nwZSuv0",
+	"BxLEmfgRpAN3k4s7WWlFo5+dCgeyEqVdOj8atLTWft42e087etc8YKd/QhFwr41F9I89c/bD0Bn+KCGU",
+	"4LrKDdIoL3zQVdXZ0tTaCqTBJYxdDU20bSK50Eb8481POM3MulqG7CxTMsBR0HQ5Hj4urpOnne8866/2",
+	"jq6gVErjXmT1qnPymaw85BvC8FBYo/z2IX5ci9KuRC3NWsRBIlgh1Z00BbwQU1ncrqRTXuiZMDCXQd/B",
+	"SLzpCm/tCZe0IWmsQTovno3HY5zo2eSHH3rC0CZ8f5rlWS3f63pZZ2ffn0wmpycn34/HeVZrwx8edT+N",
+	"UtAmwBzcltDS2XbK6xJCQGk/JrJam+6nk/xAi9KhZ0pi5mwtjF0Ja0biJcyCsMuQ47BbgIUX1ghl8YKv",
+	"0JJ0EMqCP8AAUQm1rcEElDTaH5nfDiV0dtAa7dwC7YO2mrYRwW5vC96WujUGyI39IpdV2N65Aw/hjPfR",
+	"jBXaC/qCIM4MgN9IVNaHa2n8Chw/joaALlR7UUjnNCg8Is1Q2LrWISTMDCWQbK5Mf8mish4UWTA/KXj+",
+	"5Hi1Z8FI4WB2rRV+MLNudGWyPAOD1vqWD5TlWWd/HXtscbWRxwF3t7AKhpWfDo920wgMz6p9PEQ8mAil",
+	"9gKcs07gdMLOWPh0s89fXfBTAS1XhqXPhV8WpZBe2DtwlZUKlPjr8/HJd1fGOuFkgOtK1zrgx6fPfviO",
+	"bMqDCCvLC0rxGoJbH53PAjhczhqIAMOSq+X7l2DmoczOJvHqN78PCK7V2aMufcP47vOskgFMsb6uBwDw",
+	"b3YlKmvmPWtaSZTFFGbWgZBmzZKFykO0RQb6WleVTqhpZ+zZ8JqMxHllDdBdR11UlQhoQ/HhUQ//xviv",
+	"g32TbcTLMzQImY6/bQnN10KrLeW22pRaXdPH18FJ4yWJyV8vrA8bCDVDAcAduHU79+hwtS2cncqprnRY",
+	"7xC9voVqzdDp9C14umesBRIZbmRjb7Jaoc9JaAnvi2rp9R38miTIvLOR8KQj3NadmGU9ZdmixnZYhp0F",
+	"MJ3ddXdiyUFGa+8cNG+wBIzqqXoy3kPXQ4BKlnwZZIABnpMg5aFL0V4FmIXhoxIFqNHgdRAr9F985pE4",
+	"n3r0MasSHKBl4RDEm3S+bWv1wS2Zk+1YJ6rY41qI8PzA0GQbzp5P26ww5PNf2vkc1GteYYAOR2B8mBny",
+	"KLHCvQGGZhd0kwmgicjKjq/i3xH743PDTlyGwTVND3oKWUMupuuOk473OXLhQylm/oAD2fYIW/tvp1FL",
+	"hoGHYVQjGbFdVbYX7TBTrSGUltS0tZUD0HDbfDteD03PWIbHHsxtAxlGutvxEBlwMpL24uMq/1yCWw/O",
+	"xTxil0tnjsFGMbVqnTQTDWTHjItKrve0ae0ZWe0MyQ5IV2lwretjugDCyzptZ0OG7NSMDcNmzhRi+Hj8",
+	"Xd/YctoJXx9kCcHaZkFJ9CHetT3gQSI2RMPJU3qiufF9Gx7Cjk5030eNGryXcxiwxo0dpIFDs7+GAvQd",
+	"qJ/vYChQR20/djsuwYQfcdx9nnHU7XfTyYGbs62SOEvSyQqmpbW3bCKEzqrlD4AbP/J6bmRYOugopD2k",
+	"k6vrdJIBA4jwFhhF6QfZ3iI9N6B2mDjL7noniuoEntq0TIzw+dMD8u6qrcBzVlXnrEPavgS+kAdQ/U6q",
+	"Zlt08ct4/TAEEedipisQc30HMTd4c3TkAdSNqOVaGLzC1sALFEnLq6LPDVZMoYEC1D3elxHfm/3SRISk",
+	"lA0MwF7hYdsF9ZN0isBdvr/gZyZMieLc0jm53lIDr7NLyDTngTFVfGTfq7bQO1zNq4vfunw770FksKKU",
+	"d6SCDbG+/X9H//Xu42n+/ekD+bfDJPuGEmSbot0UbJ51mf+OpFaKt4U1nZORT9JeWKcw+p5apZGue/Hq",
+	"98s34ua4O/HNdoQZJLL7UEKdC3hfwCISfByBLk8adWWKpXMYquVCz0TVUG1Jntv6XuDKceSe8mlV2be8",
+	"PQxvp929SUnSAwwP3i+0A39Njq0bhT2YVtJezK1lokkusn1OWFOtNwIkvSOLlBYfMubLGMampNWDHHQz",
+	"mcTZ4MimwFAIigGkXZmHk38nk+cn+wXAu0jTxsEFot/RJOf/nxH8e4uG3ElRkvX0g9lnz58/GszeyWq5",
+	"g0gXFUgnaABbdRPgeDAdBxozSVPpiHR7ufaDyDDJnz1/vqMS07VP3tKwgUaTHyg6Ea2UfvCC6vAixjN8",
+	"65N/iJecht9sO/48e380t0fxwz+9NaPXcvVrJEOd+tE27TGxorQNgvIWzKC/Z6YcXfzn5ty5atUsti1M",
+	"fEKbmR24NAGQOknhwd0Ry5aRyATpQkq+3dxaF4SXRk3t+5szMXPgy17lz6c0Al2kvAkqQaLZRL8v+Srm",
+	"Itad/JWJAGqoEAghF4tlENJrxbwHf5tKfIQiL58TzZ6n25lslNeTRmgzte9p4cgC/Uj8ZoUlGIpHLNlu",
+	"PLMF/yKdDr+9uTLMtRnn+VCn49PRlbky5FmKUpo5eo2mwBlzbamS1CYGiNDRARH9p8C5TWbyvOMKgheV",
+	"pASjAU8z0VJvOjkKuQwlmBCLcyPxR2nhjuIdWZTskMQCT4CESVnOeVG+r5cAXseYiHQoKu0DGJ/8Y2Xt",
+	"AuV8ZRCw3EwWIJam4jpZpViAK+1hJC4tn8lYlLFYyDkwOZs6u/KcKm2ir1oWpTZAGl56ZBV5l8ahBmfL",
+	"lLwWp+OTK7OKTBjVJI24+d3puTY3keWn6iGN8eLmb9aHGxIUaFKyNOLilZBKOdy8sU7cVLaQVUkD/yqZ",
+	"UrJWjJAhyOIWnKgJOhZWm3BlgmWekHa/sstKkYUSCAqc6zvkrgRD9dJTHVtBUUkHCnHpZrOcepN0IdFQ",
+	"ag4YG/nFYriyzAgqXYDx0EJLdr5AXR89G42zPFu6KjvLyhAW/uz4eLVajSR9PbJufhyf9ccvL376+bfL",
+	"n+kZShGGCmf6e+cm0z10tkLwzPLsDpxnVJiMJvyUXYCRC52dZSej8egkRqQEesfp5hMeWv8I51+Ra0W1",
+	"GhVLHDE7TV4a/R5vijUcPTGB9UhcBN+tUcZ7llLVWSedcqGys6xwIANct6XXXv392XjyZLXvVLIeqH13",
+	"D0/oFDkG42RVCafnZYIJKsyfjk92rdccoK2259nz8fiA8fd55pd1Ld06O8t+lbeApriF41yUb3R7/FFq",
+	"dX9cpAK1ggo4hduXOGU3rnnYlrj32GXsYkAZjA+SwWEy68ngJYQ+PexAOppZ38qEnEttSE9zCNsSmP+P",
+	"O/9rkGqXAEacMWybgN4Or9EOOW6bhO7f5dliGXbxTFxMQaEVetEpVRmQ1a9zgfHAHYmUSXnk4ZJiVHqO",
+	"LlLFGolJQByI5M9BYSNYkCdkQtGW/18g2YD4JA/m+NAa5pCx5m3YuS5N++hInHd6Rjy5c8QyOZtBEUBR",
+	"IXctKn0HKeZo0YkQvW8r/btCvjAR3afrCUo9A/d9uhjcEu6/YRPNs9PJ80816UtkkDMH8AGERYZUgfTw",
+	"gJHvwrrj2D6y2Qt38DWIfrGv/zj5l7cB6rP5v2QAeOBd6kbLsB/AoGVQ6n9I+xxmPOTqKFC+juO25Hg6",
+	"iHoOImbEMGb0laH+5wibvPoA1A+6NIwRdh50fJCl7pXj6tSI77eyWoP8qgkKkTE2xW6KObs12a/MK7Rn",
+	"rxSl3USAmtoNC8iFrRRyrpl2/glc7SD3Pm+irBogMGVOy+K+2t4Eakgwqm0QOO+OaOVIzTQkYC53oJPV",
+	"3F8z5OSkUtep1v0lAC5WWfcBt8nTLhpN9AGTRLkkbY++cchEGtzkLOZWrJw182FwpOzK49jIw/aExpiy",
+	"0V5AvQjrr46MuChdDt7HTmgcKgRyEK2Dh2pGXVIiVtsoCZIyUGfCL6f48JRd0z9ev+QcifaUgUql8jSe",
+	"G544zSFjRtiE2LZSSHNlpsQvlcBPuJPVwApv9mQ8HnOJk0nqLSzC0N0kZE9q2sCe/kF/N9U6zZg2bahG",
+	"2SSEZVVB6BYCmk5+aiBou+tpmqzbTn9QLxZi3Zd3Qv0K955+iAX0L3M0UT8xl1qjLVMKa9Cov5D32cwH",
+	"kBSvk8o3ViDr4ITeIeaxlQZ/aKYjBRiQkQE+1ZRN38ADcx4wabzxR/SKy+fvMU1HIW6Q9eJJZ/3Es7/7",
+	"Mt6/rYfuQwAGXM9FctLNNfnWHfUr7u0mS9y44egE8DSxPNd4EvQB7DzssEdPjv9xp96M3NevV3b+DXj1",
+	"RIJj0Wgf335uBJjg1txmhk53tdniiKR4CmCEAllxxxl77JjSRlbd9qrhxlG0onnbRlNDZs9xi/F4fGUa",
+	"py3Sq1N21vQpYJATW520p2Fiugysck6X4a5xbzMNlaKSVC58W6+JtTnq+HC996CujE6Z6F10oWMAjzOG",
+	"hlByVQzDhG5z4hA7aDsiP50h5A9vpn2RIHYF7thKrNTv2Mfjhfavw1T6XcJ7MpUki38ZV2mU0ZTgYsqd",
+	"X5NRT0pPBhHPQ3iqtN6mS/GxGaFJU+MZp1BZM6deKqop4x2fW8NdgzNOHZdSxcQzwkqemj62AH2FcMR5",
+	"apwOqkrYGSW26xeEOjurZDl9HVMSuAWM2/NuFZ0wMr1Fw8QRxzGAi9T9QG/WTJtj+yvTCXX4NSVOkqd6",
+	"eFNSCXI9BC5cOtpZqzt9pJXw63mYzyq4sUd6LPfsY8PlF0gHKcVv8VDnREyBooOJb0Ky2ToQtVRNEaPt",
+	"rOEYl5wJWcyyAi9KW6kX1L1Fo6mTh6PEWCYxCn2Nz68M175TqUY5ufLcE1eU1oPhSHawUgKqZxtfgkmC",
+	"+mQWed5IdCW9kEqB+gZp5GdZ7rlS0RDIfUaFbah4hzknzMC1d6eY22Ffw202bVx7esxmd986xDQuttnx",
+	"ZuA/5Ybqp3eqzYrHH3GB+4fCCeXsolH5AQUU3b7okp4W6YWvr3PneG9fQ5W/WDeHIGRz0s9TWf7o4N7f",
+	"xthZvz9vX7ZpVNDt9qLWKmLXi0oW/BpEX/lB3sIDyh8/Hao3t/zhW/2tX+q/Ayxiz22PKncTxH3al4ul",
+	"UfTKUbzre9xX3Eaw7vPK3Z9iZYNc5Y9Ud2q6+L02BXAPuYEzdkd5t4ccWemCEx239G4z7QrIOYmZ1NXS",
+	"QeoSrSoRU4Oa6Upirw1PSf0d/AJXfOk7vhb9pv/nMnp/cgAUUfHE37t/SUETSVCaCFPsP+RHNtqMeFYd",
+	"Yr+R+CUydqO28hm4TXrDQFbWwA5ujWo9GG679Lp5t+l/G8j+6LghtznsVBa39KdDuuhAz1DjMN8Hbr48",
+	"jsWf47sJesT/DgAA//8=",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,
