@@ -50,6 +50,7 @@ type commands struct {
 	Bench   benchCmd   `cmd:"" help:"Measure requests per second and latencies on this machine."`
 	Proof   proofCmd   `cmd:"" help:"Attack servers of this program and check that nothing is lost."`
 	Keys    keysCmd    `cmd:"" help:"Look after the keys under which tokens and PINs are stored."`
+	Hooks   hooksCmd   `cmd:"" help:"Receive events while you write what they are for."`
 	Version versionCmd `cmd:"" help:"Print the version."`
 
 	Conformance conformanceCmd `cmd:"" help:"Check whether a server, this one or another, keeps the contract of the API."`

@@ -1,6 +1,10 @@
 package config
 
-import "time"
+import (
+	"net"
+	"net/url"
+	"time"
+)
 
 // Hooks say how events are sent to their subscribers. Of the numbers 0 is the default of
 // whoever sends.
@@ -30,4 +34,35 @@ func (h Hooks) check(p *Problems) {
 		p.add("hook-keep", "must be from 1m to 87840h, such as 720h")
 	}
 	p.addRange("hook-concurrency", h.HookConcurrency, 1, maxConns)
+}
+
+// HooksListen holds the settings of hooks listen.
+type HooksListen struct {
+	URL     string   `name:"url" default:"http://localhost:8080" placeholder:"URL" help:"Where the API is, without /v1."`
+	Token   Secret   `name:"token" env:"KORT_LISTEN_TOKEN" placeholder:"JWT" help:"Access token with admin:hooks or write:hooks. It belongs in the environment: other users can read a command line."`
+	Account string   `name:"account" placeholder:"T12345678" help:"Account whose events to print. Left out: the one that the token is for."`
+	Events  []string `name:"event" enum:"wallet_transaction,wallet_card" default:"wallet_transaction,wallet_card" placeholder:"EVENT" help:"Events to print: ${enum}."`
+	Addr    string   `name:"addr" default:"localhost:0" placeholder:"HOST:PORT" help:"Address to receive events at, which the server has to reach; port 0 takes any free one."`
+	Forward string   `name:"forward" placeholder:"URL" help:"Address to pass each event on to; its answer is that to the server. Left out: each is acknowledged."`
+}
+
+// Validate says all that is wrong.
+func (h HooksListen) Validate() error {
+	var p Problems
+	if h.Account != "" {
+		p.addAccount(h.Account)
+	}
+	if h.Token == "" {
+		p = append(p, Problem{Setting: "--token (" + EnvOf("listen-token") + ")", Reason: "must be an access token with admin:hooks or write:hooks"})
+	}
+	if !isBaseURL(h.URL) {
+		p = append(p, Problem{Setting: "--url", Reason: "must be where the API is, such as http://localhost:8080"})
+	}
+	if host, port, err := net.SplitHostPort(h.Addr); err != nil || host == "" || !isPort(port) {
+		p = append(p, Problem{Setting: "--addr", Reason: "must be a host and a port, such as localhost:0"})
+	}
+	if to, err := url.Parse(h.Forward); h.Forward != "" && (err != nil || to.Host == "" || to.Scheme != "http" && to.Scheme != "https") {
+		p = append(p, Problem{Setting: "--forward", Reason: "must be an http or https address, such as http://localhost:3000/hooks"})
+	}
+	return p.err()
 }
