@@ -52,6 +52,7 @@ type commands struct {
 	Keys    keysCmd    `cmd:"" help:"Look after the keys under which tokens and PINs are stored."`
 	Health  healthCmd  `cmd:"" help:"Ask a server on this machine whether it is ready."`
 	Clients clientsCmd `cmd:"" help:"Look after the API clients that get tokens from the server."`
+	Hooks   hooksCmd   `cmd:"" help:"Receive events while you write what they are for."`
 	Version versionCmd `cmd:"" help:"Print the version."`
 
 	SigningKey  signingKeyCmd  `cmd:"" help:"Look after the keys that sign the server's own tokens."`

@@ -256,8 +256,8 @@ func TestMetricsAreThereFromTheStart(t *testing.T) {
 		}
 	}
 	slices.Sort(operations)
-	const cards, identity, probesDocsAndNone = 15, 9, 4
-	if len(operations) != cards+identity+probesDocsAndNone || len(slices.Compact(operations)) != len(operations) {
+	const cards, identity, hooks, probesDocsAndNone = 15, 9, 8, 4
+	if len(operations) != cards+identity+hooks+probesDocsAndNone || len(slices.Compact(operations)) != len(operations) {
 		t.Errorf("the operations are %q", operations)
 	}
 }

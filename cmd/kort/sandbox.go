@@ -213,7 +213,7 @@ func (s *server) mintForTests(access sandbox.Access) (string, error) {
 func (s *server) newClientForTests(ctx context.Context, account string) (id, secret string, err error) {
 	clients := identity.Clients{Store: s.store, Key: s.dataKeys.Current(), Now: time.Now}
 	client, value, err := clients.Create(ctx, identity.NewClient{
-		Account: account, Name: "sandbox", Scopes: []string{auth.ScopeAdmin, auth.ScopeAccounts}, By: welcomeSubject,
+		Account: account, Name: "sandbox", Scopes: []string{auth.ScopeAdmin, auth.ScopeAccounts, auth.ScopeAdminHooks}, By: welcomeSubject,
 	})
 	return client.ID.String(), value.Reveal(), err
 }

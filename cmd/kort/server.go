@@ -15,6 +15,7 @@ import (
 	"github.com/kortwallet/kort/pkg/auth"
 	"github.com/kortwallet/kort/pkg/cardcode"
 	"github.com/kortwallet/kort/pkg/config"
+	"github.com/kortwallet/kort/pkg/hooks"
 	"github.com/kortwallet/kort/pkg/httpapi"
 	"github.com/kortwallet/kort/pkg/identity"
 	"github.com/kortwallet/kort/pkg/keywatch"
@@ -42,6 +43,7 @@ type server struct {
 	keyWatch    *keywatch.Watch
 	store       *repository.Store
 	poster      *posting.Poster
+	hooks       *hooks.Dispatcher
 	watch       observe.Watch
 
 	// submitter makes what requests submit their operations with, in place of the
@@ -91,7 +93,7 @@ func startServer(ctx context.Context, settings config.Serve, log *slog.Logger) (
 func (s *server) start(ctx context.Context) error {
 	for _, step := range []func(context.Context) error{
 		s.takeDirectory, s.listen, s.openMetrics, s.openTraces, s.openDataKeys, s.openKeys, s.openStore, s.watchDataKeys,
-		s.openPoster, s.remember, s.serve,
+		s.openHooks, s.openPoster, s.remember, s.serve,
 	} {
 		if err := step(ctx); err != nil {
 			return stopped(ctx, s, err)
@@ -260,7 +262,7 @@ func (s *server) watchDataKeys(ctx context.Context) (err error) {
 
 func (s *server) openPoster(context.Context) error {
 	s.poster = posting.New(s.store, posting.Options{
-		Clock: s.clock, Log: s.log,
+		Clock: s.clock, Log: s.log, Hooked: s.hooks.Wake,
 		MaxBatch: s.settings.MaxBatch, MaxQueue: s.settings.MaxQueue, Committers: s.settings.Committers,
 		Caller: httpapi.RequestAttr, Observer: s.watch.Writes(),
 	})
@@ -293,8 +295,8 @@ func (s *server) serve(ctx context.Context) error {
 		return err
 	}
 	edge, err := httpapi.New(httpapi.Config{
-		Identity: s.provider(),
-		Store:    s.store, Submit: submit, Overloaded: s.poster.Overloaded, Verifier: verifier, DataKeys: s.dataKeys, KeysComplete: s.keyWatch.Complete,
+		Identity: s.provider(), Hooks: s.hooks,
+		Store: s.store, Submit: submit, Overloaded: s.poster.Overloaded, Verifier: verifier, DataKeys: s.dataKeys, KeysComplete: s.keyWatch.Complete,
 		Clock:      s.clock,
 		RequirePIN: s.settings.RequirePIN, RatePerSecond: s.settings.RatePerSecond, RateBurst: s.settings.RateBurst,
 		ValidateResponses: s.settings.ValidateResponses, Pages: pages, Log: s.log, Observer: s.watch.Requests(),

@@ -51,7 +51,7 @@ func (s *server) welcome(term *terminal) error {
 	now := time.Now()
 	token, err := s.signingKeys.Mint(auth.Claims{
 		Account: welcomeAccount, Issuer: s.identity.Issuer, AudienceBase: s.identity.AudienceBases[0],
-		Subject: welcomeSubject, Scopes: []string{auth.ScopeAdmin}, TTL: welcomeTTL,
+		Subject: welcomeSubject, Scopes: []string{auth.ScopeAdmin, auth.ScopeAdminHooks}, TTL: welcomeTTL,
 	})
 	if err != nil {
 		return err

@@ -165,6 +165,21 @@ type Problem struct {
 	Message string `json:"message"`
 }
 
+// ReceivedEvent defines model for ReceivedEvent.
+type ReceivedEvent struct {
+	// Body A body as the cards API takes it; for a card, that of POST `/cards`.
+	Body SentBody `json:"body"`
+
+	// Headers The headers of the webhook that it had, such as event-signature.
+	Headers map[string]string `json:"headers"`
+
+	// RawBody The same, byte for byte as it was signed.
+	RawBody string `json:"raw_body"`
+
+	// ReceivedAt When it came, in real time and UTC.
+	ReceivedAt time.Time `json:"received_at"`
+}
+
 // Seed defines model for Seed.
 type Seed struct {
 	// Account The account it is for. A file given with `--seed` may name one; in a request it has to be that of the path.
@@ -218,6 +233,22 @@ type AccountID = string
 // SnapshotName defines model for SnapshotName.
 type SnapshotName = string
 
+// ListInboxParams defines parameters for ListInbox.
+type ListInboxParams struct {
+	// Event Only events of this name, such as wallet_transaction.
+	Event *string `form:"event,omitempty" json:"event,omitempty"`
+}
+
+// ReceiveEventParams defines parameters for ReceiveEvent.
+type ReceiveEventParams struct {
+	Event            *string `json:"event,omitempty"`
+	EventDelivery    *string `json:"event-delivery,omitempty"`
+	EventSignature   *string `json:"event-signature,omitempty"`
+	WebhookID        *string `json:"webhook-id,omitempty"`
+	WebhookTimestamp *string `json:"webhook-timestamp,omitempty"`
+	WebhookSignature *string `json:"webhook-signature,omitempty"`
+}
+
 // ListRequestsParams defines parameters for ListRequests.
 type ListRequestsParams struct {
 	// Operation Only requests for this operation.
@@ -238,6 +269,9 @@ type AdvanceClockJSONRequestBody = ClockMove
 
 // AddFaultJSONRequestBody defines body for AddFault for application/json ContentType.
 type AddFaultJSONRequestBody = Fault
+
+// ReceiveEventJSONRequestBody defines body for ReceiveEvent for application/json ContentType.
+type ReceiveEventJSONRequestBody = SentBody
 
 // SeedAccountJSONRequestBody defines body for SeedAccount for application/json ContentType.
 type SeedAccountJSONRequestBody = Seed
@@ -271,6 +305,15 @@ type ServerInterface interface {
 	// AddFault Let requests go wrong.
 	// (POST /accounts/{aid}/faults)
 	AddFault(ctx echo.Context, aid AccountID) error
+	// ClearInbox Empty the inbox of an account.
+	// (DELETE /accounts/{aid}/inbox)
+	ClearInbox(ctx echo.Context, aid AccountID) error
+	// ListInbox List the events that came into the inbox of an account, oldest first.
+	// (GET /accounts/{aid}/inbox)
+	ListInbox(ctx echo.Context, aid AccountID, params ListInboxParams) error
+	// ReceiveEvent Put an event into the inbox. This is what webhooks are sent to.
+	// (POST /accounts/{aid}/inbox)
+	ReceiveEvent(ctx echo.Context, aid AccountID, params ReceiveEventParams) error
 	// ClearRequests Empty the request log of an account.
 	// (DELETE /accounts/{aid}/requests)
 	ClearRequests(ctx echo.Context, aid AccountID) error
@@ -436,6 +479,158 @@ func (w *ServerInterfaceWrapper) AddFault(ctx echo.Context) error {
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.AddFault(ctx, aid)
+	return err
+}
+
+// ClearInbox converts echo context to params.
+func (w *ServerInterfaceWrapper) ClearInbox(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "aid" -------------
+	var aid AccountID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "aid", ctx.Param("aid"), &aid, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter aid: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ClearInbox(ctx, aid)
+	return err
+}
+
+// ListInbox converts echo context to params.
+func (w *ServerInterfaceWrapper) ListInbox(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "aid" -------------
+	var aid AccountID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "aid", ctx.Param("aid"), &aid, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter aid: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListInboxParams
+	// ------------- Optional query parameter "event" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "event", ctx.QueryParams(), &params.Event, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter event: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListInbox(ctx, aid, params)
+	return err
+}
+
+// ReceiveEvent converts echo context to params.
+func (w *ServerInterfaceWrapper) ReceiveEvent(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "aid" -------------
+	var aid AccountID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "aid", ctx.Param("aid"), &aid, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter aid: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ReceiveEventParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "event" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("event")]; found {
+		var Event string
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for event, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "event", valueList[0], &Event, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter event: %s", err))
+		}
+
+		params.Event = &Event
+	}
+	// ------------- Optional header parameter "event-delivery" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("event-delivery")]; found {
+		var EventDelivery string
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for event-delivery, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "event-delivery", valueList[0], &EventDelivery, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter event-delivery: %s", err))
+		}
+
+		params.EventDelivery = &EventDelivery
+	}
+	// ------------- Optional header parameter "event-signature" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("event-signature")]; found {
+		var EventSignature string
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for event-signature, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "event-signature", valueList[0], &EventSignature, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter event-signature: %s", err))
+		}
+
+		params.EventSignature = &EventSignature
+	}
+	// ------------- Optional header parameter "webhook-id" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("webhook-id")]; found {
+		var WebhookID string
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for webhook-id, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "webhook-id", valueList[0], &WebhookID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter webhook-id: %s", err))
+		}
+
+		params.WebhookID = &WebhookID
+	}
+	// ------------- Optional header parameter "webhook-timestamp" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("webhook-timestamp")]; found {
+		var WebhookTimestamp string
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for webhook-timestamp, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "webhook-timestamp", valueList[0], &WebhookTimestamp, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter webhook-timestamp: %s", err))
+		}
+
+		params.WebhookTimestamp = &WebhookTimestamp
+	}
+	// ------------- Optional header parameter "webhook-signature" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("webhook-signature")]; found {
+		var WebhookSignature string
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for webhook-signature, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "webhook-signature", valueList[0], &WebhookSignature, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter webhook-signature: %s", err))
+		}
+
+		params.WebhookSignature = &WebhookSignature
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ReceiveEvent(ctx, aid, params)
 	return err
 }
 
@@ -663,6 +858,9 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.DELETE(options.BaseURL+"/accounts/:aid/faults", wrapper.ClearFaults, options.OperationMiddlewares["clear_faults"]...)
 	router.GET(options.BaseURL+"/accounts/:aid/faults", wrapper.ListFaults, options.OperationMiddlewares["list_faults"]...)
 	router.POST(options.BaseURL+"/accounts/:aid/faults", wrapper.AddFault, options.OperationMiddlewares["add_fault"]...)
+	router.DELETE(options.BaseURL+"/accounts/:aid/inbox", wrapper.ClearInbox, options.OperationMiddlewares["clear_inbox"]...)
+	router.GET(options.BaseURL+"/accounts/:aid/inbox", wrapper.ListInbox, options.OperationMiddlewares["list_inbox"]...)
+	router.POST(options.BaseURL+"/accounts/:aid/inbox", wrapper.ReceiveEvent, options.OperationMiddlewares["receive_event"]...)
 	router.DELETE(options.BaseURL+"/accounts/:aid/requests", wrapper.ClearRequests, options.OperationMiddlewares["clear_requests"]...)
 	router.GET(options.BaseURL+"/accounts/:aid/requests", wrapper.ListRequests, options.OperationMiddlewares["list_requests"]...)
 	router.POST(options.BaseURL+"/accounts/:aid/reset", wrapper.ResetAccount, options.OperationMiddlewares["reset_account"]...)
@@ -1170,6 +1368,161 @@ func (response AddFault403JSONResponse) VisitAddFaultResponse(w http.ResponseWri
 type AddFault415JSONResponse Problem
 
 func (response AddFault415JSONResponse) VisitAddFaultResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ClearInboxRequestObject struct {
+	Aid AccountID `json:"aid"`
+}
+
+type ClearInboxResponseObject interface {
+	VisitClearInboxResponse(w http.ResponseWriter) error
+}
+
+type ClearInbox204Response struct {
+}
+
+func (response ClearInbox204Response) VisitClearInboxResponse(w http.ResponseWriter) error {
+	w.WriteHeader(204)
+	return nil
+}
+
+type ClearInbox400JSONResponse struct{ ProblemJSONResponse }
+
+func (response ClearInbox400JSONResponse) VisitClearInboxResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ClearInbox403JSONResponse Problem
+
+func (response ClearInbox403JSONResponse) VisitClearInboxResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListInboxRequestObject struct {
+	Aid    AccountID `json:"aid"`
+	Params ListInboxParams
+}
+
+type ListInboxResponseObject interface {
+	VisitListInboxResponse(w http.ResponseWriter) error
+}
+
+type ListInbox200JSONResponse []ReceivedEvent
+
+func (response ListInbox200JSONResponse) VisitListInboxResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListInbox400JSONResponse struct{ ProblemJSONResponse }
+
+func (response ListInbox400JSONResponse) VisitListInboxResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListInbox403JSONResponse Problem
+
+func (response ListInbox403JSONResponse) VisitListInboxResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReceiveEventRequestObject struct {
+	Aid    AccountID `json:"aid"`
+	Params ReceiveEventParams
+	Body   *ReceiveEventJSONRequestBody
+}
+
+type ReceiveEventResponseObject interface {
+	VisitReceiveEventResponse(w http.ResponseWriter) error
+}
+
+type ReceiveEvent204Response struct {
+}
+
+func (response ReceiveEvent204Response) VisitReceiveEventResponse(w http.ResponseWriter) error {
+	w.WriteHeader(204)
+	return nil
+}
+
+type ReceiveEvent400JSONResponse struct{ ProblemJSONResponse }
+
+func (response ReceiveEvent400JSONResponse) VisitReceiveEventResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReceiveEvent403JSONResponse Problem
+
+func (response ReceiveEvent403JSONResponse) VisitReceiveEventResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReceiveEvent415JSONResponse Problem
+
+func (response ReceiveEvent415JSONResponse) VisitReceiveEventResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -1711,6 +2064,15 @@ type StrictServerInterface interface {
 	// AddFault Let requests go wrong.
 	// (POST /accounts/{aid}/faults)
 	AddFault(ctx context.Context, request AddFaultRequestObject) (AddFaultResponseObject, error)
+	// ClearInbox Empty the inbox of an account.
+	// (DELETE /accounts/{aid}/inbox)
+	ClearInbox(ctx context.Context, request ClearInboxRequestObject) (ClearInboxResponseObject, error)
+	// ListInbox List the events that came into the inbox of an account, oldest first.
+	// (GET /accounts/{aid}/inbox)
+	ListInbox(ctx context.Context, request ListInboxRequestObject) (ListInboxResponseObject, error)
+	// ReceiveEvent Put an event into the inbox. This is what webhooks are sent to.
+	// (POST /accounts/{aid}/inbox)
+	ReceiveEvent(ctx context.Context, request ReceiveEventRequestObject) (ReceiveEventResponseObject, error)
 	// ClearRequests Empty the request log of an account.
 	// (DELETE /accounts/{aid}/requests)
 	ClearRequests(ctx context.Context, request ClearRequestsRequestObject) (ClearRequestsResponseObject, error)
@@ -2064,6 +2426,106 @@ func (sh *strictHandler) AddFault(ctx echo.Context, aid AccountID) error {
 	return nil
 }
 
+// ClearInbox operation middleware
+func (sh *strictHandler) ClearInbox(ctx echo.Context, aid AccountID) error {
+	var request ClearInboxRequestObject
+
+	request.Aid = aid
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ClearInbox(ctx.Request().Context(), request.(ClearInboxRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ClearInbox")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ClearInboxResponseObject); ok {
+		return validResponse.VisitClearInboxResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ListInbox operation middleware
+func (sh *strictHandler) ListInbox(ctx echo.Context, aid AccountID, params ListInboxParams) error {
+	var request ListInboxRequestObject
+
+	request.Aid = aid
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListInbox(ctx.Request().Context(), request.(ListInboxRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListInbox")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ListInboxResponseObject); ok {
+		return validResponse.VisitListInboxResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ReceiveEvent operation middleware
+func (sh *strictHandler) ReceiveEvent(ctx echo.Context, aid AccountID, params ReceiveEventParams) error {
+	var request ReceiveEventRequestObject
+
+	request.Aid = aid
+	request.Params = params
+
+	var body ReceiveEventJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ReceiveEvent(ctx.Request().Context(), request.(ReceiveEventRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ReceiveEvent")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ReceiveEventResponseObject); ok {
+		return validResponse.VisitReceiveEventResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
 // ClearRequests operation middleware
 func (sh *strictHandler) ClearRequests(ctx echo.Context, aid AccountID) error {
 	var request ClearRequestsRequestObject
@@ -2296,77 +2758,85 @@ func (sh *strictHandler) RestoreSnapshot(ctx echo.Context, aid AccountID, name S
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"5Fvdcxs5cv9XOpN7uK0aUaQku27lJ3mzW+s6r9e1dspVsRwJHDQ5WM0AcwBGNO1S/vZUNzBf5FAiz7Lj",
-	"JH6xSGKARn/8+nM+J5kpK6NRe5ecf04qYUWJHi1/usgyU2v/4t/og0SXWVV5ZXRynlyAR+dBhBUTeG2N",
-	"rDP6sfnOpbDKVZbDHJdKw0r5HF6nkAmtjYc5gvOIFuUkSRNFW1bC50maaFFicp4IJZM0sfiPWlmUybm3",
-	"NaaJy3IsRaDUe7T03H++fT89+vHD57/d/SVJE7+u6HHnrdLL5O4uTd5oUbnc+Fe88eexw/i/PU97f3H0",
-	"H+Lo0/Tox6vJ0YfPs3Q2nY6efEcbuspoh8zNnwqT3dAfmdEetac/RVUVKhPEt+M/HXH2c+/Uv1hcJOfJ",
-	"vx53QjoOv7rjsBufMpTMu1x48DlCRivA5WblJsldmry2Zl5g+WgUNPuN0PDK+FzpJeTCQS6qCjXKFISW",
-	"sMrXE5ZK3CWqGTr31twgn15ZU6H1KnDNN19vC7YT1/u47EMrBTP/EzNP1+7t/k65nO8spSJKRfG6d9ZC",
-	"FA7TjePxY6Usuiulgw0sRF345PxvT8+m081bv8HMaOnALMCiKMCrEqHWXhWgPMSdSN1L8VGVddluUyod",
-	"Ps9a+pX2uESbMKdMFYhRHkv+oxQfX6Je+jw5n8UN2s9bisjnvQiPnoTF8VO3Vlgr1nxYHRi3ZfDvcgMi",
-	"8y4YsvIpCAeZReFRXs3XQc+ehV9rh/Z8JYoCvQuqWDtvSrSwyo1DyISVjnhiKtQNR5oLnDx58sCFNkTf",
-	"kNxyaocWECht65fo/bAfpKRJVijU/krJEVzUcPH6BYQVpAl0/XhGCgtj4de3b1/Dc+FUBsLD9fHt7LhB",
-	"zOPPQsm7Y1H7/JgV+noCF3oNc+EQlKN9sPIoQemwby0V6gwn9xDpMLPoRwwo7Uxr6wqCbQZ4ARNNp+Uo",
-	"JFq4vqh9bqz6xJhxDs9RWLTXKdyKQklefXIWDCA3tXWT5CEBNiJoKOozePMeY7JtgXUo2YU1n8bu9y5H",
-	"n6PtY6QXZLfOq6LokTs3pkCh6QhtVmMbbSNtSrL597c/0TYLY0vhk/NECo9HhAYPsoLOSRvKd971N3OL",
-	"B+KYC9i0fYnna8jNCkqh1xAXgTcg5K3QGT6DuchuVsFeF6BxKby6xQm87TNvHVAhauUahXVwMp1OaaOT",
-	"2Y8/DpihtH961gfBp6ez2dnp6dMBEh71v93ExE0AiHfbya836D1x+yGWlUr3v52lB2qU8gNVgoU1JWiz",
-	"AqMn8BIXHkztU1p2g1g5MBqkIT+5Ik1SHqRBd4ACkhBKUxLSeMP6l8JuIfQo6JR2aZDpYFIbMmLMsLcG",
-	"b3PdaI0cDf4S/OUm5RYd+vNAR7uWII5/4EhBj8QQEyiM81dCuxXa8DgpAkWiypFbsQolXZF3yExZKu+b",
-	"0MPnyLy51MMjs8I4lKzB4UkI+zfxq3KBMQIsLq6UpC8Wxk4uCalQk7a+DxdK0qRHX08fO8xt+XGA7WZG",
-	"4rjwm8uT3rQMo7uSs2Ai4sXA58oBWmss0HaNZwqemDwWP+VJc4WvXQquznJy8eYWbWGERAl/fTI9/eFS",
-	"GwtWeLwqVKnIGf317OTHH1inHIJfmXCggD/Q2/XRxcKjpeOMxggwgXMHxjCdzB6MjDeU7y5NCuFRZ+ur",
-	"cgQAfzUrKIxeDrRpJYgXc1wYiyD0OnAWC4dRFwPQl6oolBsJ+yZwURiNbOski6IATzoUHx4EgU+n9O+h",
-	"KJAUQjTX39aE9mdQcku4nTSFklf89ZW3QjvBbHJXlXF+A6EWxAC8Rbvu9p4cLrbKmrmYq0L59Q7Wqxss",
-	"1gE6rbpBx3YWpMAsI0I2aBPFinxOg5b4MStqp27xt4aDIX1rOTzrMbdzJ7ou54G3JLEdmmEWHnWPuj4l",
-	"hh1k1PbeRdMWS1DLgahn0z1kPQaorMlvvPA4Euc0kHKfUXSmgAs/flUOAUpSeOVhRf4r3HkCF3NHPmaV",
-	"o0XSLMvRqDbN/UZyFm/rEJPtOCeKmLMAQvjwwNhmG84+3LY9YcznvzTLJco/wgkjEX8Exvsjw7AKVkQb",
-	"aj+BF2zJDNAc5IqerwqfCfvjc+NOXIzmVcErtUqfiRJTmK97TnozjTgsxEzvcSDbHmGL/m4bWQcYuB9G",
-	"FQUjpi/KztAOU9USfW7kaOpyABpuq2/P65HqaRPgcQBz20AmfD6SK7ECN0rSGT6d8o8a7Xp0rxBH7HLp",
-	"IcYISjE3ct1IJirIjh2rQqz31GnlArKaBQU7KGyh0HauL4QLCE6UDTkbPAxOTRs/ruYhhBi/XvhtqGwp",
-	"UxLMh6IEb0x7oODwIdraHvAgCBui4qRNla+1+KEOj2FHr0g2RI0SnRNLfLgS1Swc2/0NBhEdEPz16hPb",
-	"3Iw/RoFQUAoXsFAFwlLdYiy6Xh8dOUR5DaVYgyahGo3PSMM6TxtR2BuYY6scJCHi4CRwcs/aCNnWoFh1",
-	"n60TQ34SVg6rVLPgJIe1qQ02h3N2MZn3PDDKjo/cT672z43kSlmldoDP6xev+hFYOjAabyAXtyyCDba+",
-	"/5ej//rw+Sx9ejbOWK6NHMbZUFLdZO120a8fC+4oczQZGOWK3c0YpZQDYyXlY3MjFQVwDl7//uYtXB/3",
-	"N77ezjm8oHjP51imgB8zrGLIRysIBIWWlzqrraXgPQW1gKINvgRjuXGDVCZkFnvypxPlUPP2ULydetcW",
-	"sf+JEjNDXT8uv7fQoBwsjQmhB4Nm9xwYXaw3Qma1o66wWd8eq2c3ZYx7o5LN8kKoHUb/ipqTEkopzErf",
-	"Xw46nT053S8l2uVGNy4OhH5HszT8f8IBmzOkyL2iFWvPoYXoNLkVRb0jtMoKFBZ4QdDqNuR1qGWXksXa",
-	"wlxYDsOcWLtRZJilJ0+e7Ghx9fUzkDSuoFHlR7p5HGgIN2qgyj+LEW6w+sY/RCPn5dc99TJNPf7j0dIc",
-	"xS//dEZP/hCr36J77DXmtp2tjq26bRAUN6ivhN8VO8X0+0ursKEd2B62zUx6QumFGTEaj2gpiXVobznu",
-	"EjFA9ML6phxzfWOsBye0nJuP1+ewsOjyQUvVNYklG1LaphkoSG2i3xfBFFOIDT13qSOAau6wok+hqj0I",
-	"pyTyFvRpLugRjsVd2JiCr2VjoY2eTuCVAcN4E++SBwVxISxwz5pr0K/XlzqEWQHQA/Vn07PJpb7U7EKy",
-	"XOgluYe2RRzLLE2DocsJOePmmxDMzzGUtUIQFyjm1lIhuLak0fFOfNTbXnoqap+j9rG9OYF3ucFbDnVF",
-	"lgfPAxXdgCIjaUK5g0s9g9rfOobDLCwolPOoXeMIC2MqYuilJmSyC5Eh1LoI7ZNCBgaulMMJvDHhTtrA",
-	"CudQiSWGKGxuzcqFKlkbeJciy5VGFmXtMHTc+tVOi4u6qVvC2fT0Uq/yUKogMQkN179btVT6OjZumv4r",
-	"r3Fw/atx/poZhYqFLDS8eA1CSkvEa2PhujCZKHJe+FcRYscgFQ3Ce5HdoIWSMaIySvtL7U0ICBrqV6Yu",
-	"JKsiox3QXj9QkMp4U9aOJwEkZoWwKAmArjcb0teNLAQpShlyhZZ/cZxAmuD6C5WhdthhSHJRkayPTibT",
-	"JE1qWyTnSe595c6Pj1er1UTwzxNjl8fxWXf88sVPP7968zM/w9UhX9BOf++ZLBucNQWhZJImt2hdMP/Z",
-	"ZBaeMhVqUankPDmdTCenMRlhdGv7fQx8xj0Q3K/Yh5JYtYzV7ViYZHdMDi4QFSQcXS6j8gReeNdvT0U7",
-	"a6qUSS+TfiGT8yQ0dK+6jtxgguFkOnu06YGmITsyPfC2X+uIABjRsCjAqmXeYEREr0HPlRV0SfDAOhfC",
-	"Zh6AOJue7qKqvWY31ZAmT6bTA9Zz87wshV0n58lv4gZJYbdgPQw/bHV8ud961IX4/Tmc9+MkdEuOuzmd",
-	"uw9pq1G7JIvOXTWN1ognTVTwWJIdDFzcDd2rtzXefV3FaqdJdigX3z6qxPQglThUhc5mT75MhTZ68WwF",
-	"GaU9OhpCF0i2NZ1u3MLY8EVobI9pXtb0ziUWGKrLQ73hwstVWLYltT2YF+eUvjarB6x7iX6Yp/RCDoLB",
-	"IQqCWAoV1GGJI5az/F93/z9QyF0MmIRi5hfAS+13JTx0mMRMSYry5twAofRynQIlprfM0pAdxoRQcLGE",
-	"n2MgL4JEoi7TQgJ2i5mJzowjtRDZdpMJzyjqxfhkWBwKFUaHZCa243UI/mrdPTqBi555OQ43ydeKxQIz",
-	"j5J7zGso1C02yW/nPTniGOrK0FYeH1sH4wx7Aev3o6JfhIZvKJVZWMRPSKhmsUDh8B4l34V1x3Gy5et4",
-	"2bj519cBHgH6/6QAdOFd4ibNMJ9Qk2ZwV2JM+iHfvc/VccXmKq7b4uPZKOpZjJgR8+nJN4b6nyNshtNH",
-	"oH7UpVEOu/Oi04M0da9ia699fbdVXh0N0frVibztw3Pxo98u/sZxhXLBK0VutxUKxVOSGaZgCknR/kJZ",
-	"9wiudjQ3vGirACU2A7bNsURXNzbBsxJadrMLF/0VHR95zocZLPgZcrIqjP6MOTkh5VXThv8aABcbwN82",
-	"beir6D0qSXxppP29ZxAUBrc1taWBlTV6OQ6OzbKH4bFduSdAcmVROcCy8utvjo506GC6ItY5x0Fyaw4a",
-	"tbfr0C8npF9tzmqQCc0RNUgURWidB8iKBRqywa7pToQTa6EdG1Y8WUJc0riiDWdTmE6nl5pA5QYrP4Hm",
-	"VQqzaNtrBIlc0nO0Ky2Dee1DIyEE10Q10bZQWEgusKbguupjLClzo9IOEsxLrWJpZczw2W30FGAD24bs",
-	"+10XvTGfUOMlUOlPWfCrODwn0b2L04129F/AOWjs7C69n5huIjKON+wgJTaYdtCxx4sKH76Fcx2OO+3p",
-	"X9si//+UC22F0RaUY4Ie5n3lo7rSUcRz6B8rCRjyl2uu3ENrk1q64xwLo5c8AsAdErLxJaWogmfrOdHM",
-	"hYxpKsHKMwaQneXblH+OsYiweKnJY7eTvH3IawEYmqZbIC6mvU0Hpi2SeLEeA4BQDNpZHT57YErl23mB",
-	"LyreBq/xUDbp4izPVwjwpAwjw9yQi0kNOYH42kVQLYtQCtmWJbqmrfIOiwUDPqtBXaCD3BTyGQ8G8Gpu",
-	"EocxrFj40JL8gUsvdei2NMUXacXKhXGLWHckVzhe+0A50I3Hjwx5fmqvwHBEFS9ajq6EAyElyu8wgvsi",
-	"zb2QMipCv1C8IeId6tzgAp29O2nsln0L19ZOCOzp1VrqvneIad1gS/FmRWMeZvUe3/G1Jx5/pgPu7gv5",
-	"pTVVK/IDSiKqm6ptnoZmuvzb2Fyg7VuI8hdjl+hBtDf9MpGlDy4evM++syJ/0U32tiLozxdwM58j4KoQ",
-	"WXgNfyh8L27wHuFPHw/VWyu/36q/d6P+O2IVx7kG4WwzecEv17nh26K1ljzfHG19D3slMryxX1bA/me0",
-	"bDRWeddUktoBUad0hmE8UeN5cEdpfzzRpeCq8M7iDb9IxVQhOydYCFXUFt3gDVMOffsvJ6Lklk8cixq8",
-	"c6nYw0vF0U4cVwmPbHT9wq7Kx/Yf/BLjaC23CgYU/PDkqSiMxh2BMcnkYKzsx8aieZfg/xpCPrdhfqu9",
-	"7FxkN/yScd+0+RmeMwvKHGZ1juNsy/HtjNzZfwcAAP//",
+	"5Fxtcxs3kv4ruLn9sKkaUaQluzbyJyWXVFTrJCpLW646yyeBgyYH0QzABTCiGZfut191N+aNHEqkLXl9",
+	"d/kSk8Tgpbvx9NMvo09JZsuFNWCCT04+JQvpZAkBHH06zTJbmXD2H/hBgc+cXgRtTXKSnIoAPgjJI0bi",
+	"3FlVZfhj/Z1PxTLXWS6mMNdGLHXIxXkqMmmMDWIKwgcAB2qUpInGKRcy5EmaGFlCcpJIrZI0cfDPSjtQ",
+	"yUlwFaSJz3IoJe80BHD43H9dvh8ffP/h09/u/5KkSVgt8HEfnDbz5P4+TS6MXPjcht9o4k9Di9H/dlzt",
+	"/enBf8qDP8cH31+PDj58mqST8Xhw5Xuc0C+s8UDS/LGw2S3+I7MmgAn4T7lYFDqTKLfDPzxK9lNn1b84",
+	"mCUnyb8ftko65F/9Ic9Gq/Q18y6XQYQcRIYjhM/t0o+S+zQ5d3ZaQPlkO6jnG9jDbzbk2sxFLr3I5WIB",
+	"BlQqpFFima9GpJU4SzQz8P7S3gKtvnB2AS5ollqov95UbKuu93HYh0YLdvoHZAGP3Zn9nfY5nVkpjTuV",
+	"xXlnrZksPKRry8PHhXbgr7XhOzCTVRGSk7+9Oh6P1099AZk1ygs7Ew5kIYIuQVQm6ELoIOJMaO6l/KjL",
+	"qmymKbXhz5Nm/9oEmINLSFJ2wZvRAUr6Ryk/vgEzD3lyMokTNJ83DJHWO+NHX/Dg+KkdK52TK1qsYsFt",
+	"XPh3uRUyC54vsg6pkF5kDmQAdT1dsZ295l8rD+5kKYsCgmdTrHywJTixzK0HkUmnPMrELsDUEqkP8OLl",
+	"y0cOtKb6esuNpLZYAYLSpn3Jzg+7QUqaZIUGE661GsBFI07PzwSPQEvA48c1UjGzTvxyeXkufpBeZ0IG",
+	"cXN4NzmsEfPwk9Tq/lBWIT8kg74ZiVOzElPpQWiP88AigBLa8LyV0mAyGD2wSQ+ZgzBwgdL2am0cQdKd",
+	"ETSANo2r5SAVOHFzWoXcOv0nYcaJ+AGkA3eTijtZaEWjXxzzBcht5fwoeUyBtQrqHXUFvH6OId02wNrX",
+	"7MzZP4fO9y6HkIPrYmSQeG990EXR2e7U2gKkwSWMXQ5NtIm0KermH5c/4jQz60oZkpNEyQAHiAaPigLX",
+	"Seudbz3rr/YO9sQxz9i0eYgfViK3S1FKsxJxkAhWSHUnTQavxVRmt0u+rzNhYC6DvoORuOwKb8WoEK1y",
+	"BdJ58WI8HuNELybff98Thjbh1XEXBF8dTSbHR0evekh40P12HRPXASCebau8LiAElPZjIiu16X47Sfe0",
+	"KB16piRmzpbC2KWwZiTewCwIW4UUh90CLLywRiiLfnKJlqSDUBb8HgaISihtiUgTLNlfKrYrobOD1mjn",
+	"FmgftNV6G5Ez7GzBm1K3xgCxwZ/ZX67v3IGHcML7aMYixNEPxBTMAIcYicL6cC2NX4Ljx9EQkIlqj27F",
+	"aVB4RJohs2WpQ6ipR8iBZHNl+ktmhfWgyIL5ScHz1/xVexaMFA5m11rhFzPrRleIVGDQWt/zgZI06eyv",
+	"Y48t5jby2OPuZlbBsPLrw6PdNALDs6KzoE3Eg4mQay/AOesETld7JvbE6LHoqYCWK0PlU+GrLEcXb+/A",
+	"FVYqUOKvL8dH310Z64STAa4LXWp0Rn89fvH9d2RTHkRYWl5QircQ3OrgdBbA4XLWQAQYltyeHKbV2aPM",
+	"eM347tOkkAFMtrouBwDwF7sUhTXznjUtJcpiCjPrQEizYslC4SHaIgN9qYtC+wHaNxKnhTVAdx11URQi",
+	"oA3Fh3sk8NUY/3uMBaJByPr4m5bQ/Cy02lBuq02p1TV9fR2cNF6SmPz1wvqwhlAzFADcgVu1c4/2V9vC",
+	"2amc6kKH1RbR61soVgydTt+Cp3vGWiCR4UbW9iaLJfqcGi3hY1ZUXt/Br7UEOXxrJDzpCLd1J6Yqpyxb",
+	"1NgWy7CzAKazu+5OLDnIaO2dg6YNloBRPVVPxjvoeghQyZIvggwwwHNqSHnoUrRXAWZh+KhEAUo0eB3E",
+	"Ev0Xn3kkTqcefcwyBwdoWY7YqLH1+QZiluAq5mRb1okqpigAEZ4fGJpszdnzaZsVhnz+Gzufg3rLKwww",
+	"/giMDzNDHiWWuDcwYSTO6CYTQBPJlR1fxZ8R++Nzw05cDsZV7JUao89kCamYrjpOej2M2I9ipg84kE2P",
+	"sLH/dhpVMQw8DKMayYjtqrK9aPuZagkht2owdNkDDTfNt+P10PSMZXjswdwmkMmQD8RKZMC1kbQXH1f5",
+	"ZwVuNTgX84htLp05BhvF1KpVrZloIFtmXBRytaNNa8/IamdIdkC6QoNrXR/TBRBelvV21mTITs3YMGzm",
+	"TCGGj8e/9Y0tpZ3w9UGWEKxtFpREH+Jd2wEeJGJDNJy0zvI1N75vw0PY0UmS9VGjBO/lHB7PRNUDh2Z/",
+	"CxnoO1A/3cFQLgK1/djtuAATfsBx92nCEbnfTicHbs6mSuIstU6WMM2tvWUTIXRWLX8A3PiB13MjQ+W6",
+	"iYf2kE4ur+uTDBhAhLfAKEr/kO0t0nMDaouJs+yut6KorsFTm04CDvH58wPy7qqtwFNWVeesQ9q+AL6Q",
+	"e1D9TjZqU3Txx3j9MAQRp2KmCxBzfQcxxX5zcOAB1I0o5UoYvMLWwGsUScuros8NVkyhgQLUPd6XEd+b",
+	"HTNhiKS91OTDtgvqR+lUPyc5YUrUz0SuqYHX2SZkmnPPmCo+sutVW+gtrub87Lcu3057EBmsyOUdqWBN",
+	"rO//7eC/P3w6Tl8dDwuWMmH7SZYT6Oui3Uzxdpn/lqRWHW8LazonI5+kvbBOYfQ9tUojXffi/PeLS3Fz",
+	"2J34ZjPCDBLZfcihTAV8zGARCT6OQJcnjboyWeUchmqp0DNRNFRbkue2vhe4chy5o3xaVfYtbwfD22p3",
+	"TcniMwoK5Ni6UdiDaSXtxdxaJprkItvnhDXFai1A0luySOvVjKHqRZ20epCDrieTOFMc2RQYCkExgLRL",
+	"83Dy72jy8mi3AHgbaVo7uED0O5ik/P8XBP/eoiF3UpRkPfuWHdLkThbVFiKdFSCdoAFs1U2A48F0HGjM",
+	"JE2lI9Lt5coPIsMkffHy5ZaCZtc+eUvDBhpNfqB2S7RS+sELqsPrGM/wra/9Q7zkNPxm0/GnyceDuT2I",
+	"X/7hrRm9lctfIxnqlGE3aY+JhdlNEJS3YAb9PTPl6OK/NOfOxd9msU1h4hPazOzApQmA1EkKD+6OWLaM",
+	"RCZIF+rk282tdUF4adTUfrw5ETMHPu8V0H2dRqCLlDZBJUg0m+j3JV/FVMTyrb8yEUAN1dMhpGJRBSG9",
+	"Vsx78NNU4iMUefmUaPa8vp21jfJ60ghtpvYjLRxZoB+J36ywBEPxiDnbjWe24F/Xp8Nfb64Mc23GeT7U",
+	"8fh4dGWuDHmWLJdmjl6j6ROIuba6ytQmBojQ0QER/afAuU1m8rxjqi8WkhKMBjzNREtddnIUsgo5mBBr",
+	"3CPxLrdwR/GOzHJ2SGKBJ0DCpCznvCjf10sAr2JMRDoUhfYBjK/9Y2HtAuV8ZRCw3ExmICpTcA2tUCzA",
+	"pfYwEheWz2Qsylgs5ByYnE2dXXpOlTbRVymzXBsgDVceuOzaTXk7mFV18locj4+uzDIyYVSTNOLmd6fn",
+	"2txEll8X4WmMFze/WB9uSFCgScnSiLNzIZVyuHljnbgpbCaLnAb+VTKlZK0YIUOQ2S04URJ0LKw24coE",
+	"yzyh3v3SVoUiCyUQFDjXd8hdCYbKylM7iIKskA4U4tLNelfCTa0LiYZScsDYyC/2lCjLjKDQGRgPLbQk",
+	"pwvU9cGL0ThJk8oVyUmSh7DwJ4eHy+VyJOnnkXXzw/isP3xz9uNPv138RM9QijAUONPfOzeZ7qGzBYJn",
+	"kiZ34DyjwmQ04afsAoxc6OQkORqNR0cxIiXQa4q+hIfWP8L5l+RaUa1GxRJHzE6Tl0a/x5tiDUdPTGA9",
+	"EmfBd2uU8Z7Vqeqkk045U8lJwlX967Ys22tjeTGePFkLSV2VH2ghuewmvCIuRpAsCuH0PK8xokGvTuGd",
+	"DHSO8EA2x2yaumCOx0fbdtUcs21tSZOX4/Ee46mDoiylWyUnya/yFtBgN9CeO2A2yv5UdD9omX+3Gev9",
+	"8BbaIYdts9b9h7SxqG2aBe+v62p7xJOaLDyVZntdN/d9rxtcBffPa1hNS9EW46LTR5MY72US+5rQ8eTl",
+	"l5nQWkMG3YIMoyETL0LLL5vEXttzYx1/wd0NQ5aX1Q0UCgrgEkPfbij7ds3DNrS2g/Bis9pzi7onujcQ",
+	"+uFLh3IgDPZRUMi51GwOcxi4OfP/ded/C1JtE8CIM9pfAC9V2BYH4WIKMq2Q5U2pCoZR5yoVGK/ekUg5",
+	"aIxxoqQcCj1HQF6wRqIt40AEdgeZjc6MmBoT3rY95TWSYYhP8mDOX1jDMU7syTBM/irTPjoSp53r5Ylu",
+	"oq+VsxlkARQ1GqxEoe+gjolb70mMo28r/bvy9Nja62nZCVi/HRP9IjS8wAhn5gD+BEQ1BwVIDw8Y+Tas",
+	"O4ztTc/jZePkz28D1Af2/8kA8MDb1I2WYf8Eg5ZBpakh7XMY/JCro0TOdRy3IcfjQdRzEDEjhtmjrwz1",
+	"P0XY5NUHoH7QpWEMu/Wg470sdaccbKeH4X4j6zpI0ZqkBUY0TTMG5US6PQNfmVdoz14pSrvJUGhqlc0g",
+	"FbZQyPZn2vkncLWDseFpkwUooe6yrpfFfbW9M9QwY1TbwHLaHdHKkZq9SMBcjkMnq7n/a8jJSaWu616M",
+	"5wC42AXwdcOGrok+YJIol1rb33oEgTS4yanNrVg6a+bD4EjZv8exkYftCI0xpai9gHIRVl8dGXFRuhy8",
+	"j63QOFSo5iSPDh6KGXXxiVgNpoCqzpCeCF9N8eEpu6Z/vH3DOTztKUNat3LU47khj9NwMlYsKGOBbiST",
+	"5spMiV8qgd9wp7WBJd7syXg85hI8k9RbWIShu0nIXqtpDXv6B/3dFKt6xnrThmroTcGCXuPoFqqaF7ao",
+	"waV9iYqmSbpvTe3VK4hY9/xOqN+BsaMfYgH9yxxN1E/M9Zdoy5RiHTTqZ/I+6/kAkuJ1rfK1Fcg6OOG8",
+	"j3lslGkemulAAQZkZIBPNWXT1/LAnHtMGm/8Ab3G8uV7rKejEDfIcvGks37m2T88j/dv6/W7EIAB13NW",
+	"O+nmmnzrjvqc3z0gS1y74egE8DSxfNx4EvQB7DzssEevHf/jTr0ZuatfL+z8G/DqNQmORc1dfPupEWCC",
+	"W3EbJDrd5XoLLpLiKYARCmTBHZHssWPJBVl120uJG0fRiuZtME0Nwz3HLcbj8ZVpnLao35C1s6aPBoOc",
+	"2IqnPQ0T0yqwyjldhrvGvc00FIpKpqnwbT0x1o6pI8n1UsZXRsdiyVa60DGAxxlDQyi5aothQrd5dogd",
+	"tB27n88Q0oc3077oErtWt2wldpJs2ccO759+FabS72LfkanUsviXcZVGGU2JOKbc+TUu9aT0ZBDxPISn",
+	"SuutuxQfm2WaNDWecQqFNXPq9aOeB7zjc2u4q3XGqeNcqph4RlhJ66akDUBfIhxxnhqng6IQdkaJ7fI1",
+	"oc7WKm5KP8eUBG4B4/a02+VBGFm/5cXEEccxgIu6O4dKSdPm2P7KdEIdfo2Ok+R1v0ZTUglyNQQuXDra",
+	"Wks+fqTV9et5mC8q9bJHeiz37GND8DOkg5Tit8yosyemQNHBxDd12WwdiFKqpojRdn5xjEvOhCymKsCL",
+	"3BbqNXUX0mjqNOMoMZZJjEJf49Mrw70ZdalGObn03LMZq5QUyQ5WSkD1bOM5mCSoz2aRp41El9ILqRSo",
+	"b5BGfpHlnioVDaFbVl5T8RZzrjED196eYm6HfQ232bQZ7ugxm9196xDTuNhmx+uB/5Qb/p/eqTYrHn7C",
+	"Be4fCieUs4tG5XsUUHT7Ilb9tKhfSPw6d4739jVU+bN1cwhCNif9MpWljw7u/QmkrfX70/ZlsEYF3W5E",
+	"av0jdr0oZMav6fSVH+QtPKD88dOhenPLH77V3/ql/jvAIvaE96hyN0Hcp32pqIyiV+LiXd/hvuI2gnVf",
+	"Vu7+HCsb5Crv6rpT85aJ1yYDfsfBwAm7o7T7jgOy0gUnOm7p3XvaFZBzEjOpi8pB3cVcFCKmBjXTlZq9",
+	"Njyl7u/gFwzjHyWIr+1f9v+cS+9PYoAiKl7z9+5f+tBEEpQmwhT7Y/mRtTYjnlWH2G8kfo6M3aiNfAZu",
+	"k96AkYU1sIVbo1r3htsuvW7evfu/BrI/OG4Ybw47ldkt/WmbLjrQM9TYzveBm4MPY/Hn8G6CHvF/AgAA",
+	"//8=",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

@@ -161,6 +161,21 @@ type Problem struct {
 	Message string `json:"message"`
 }
 
+// ReceivedEvent defines model for ReceivedEvent.
+type ReceivedEvent struct {
+	// Body A body as the cards API takes it; for a card, that of POST `/cards`.
+	Body SentBody `json:"body"`
+
+	// Headers The headers of the webhook that it had, such as event-signature.
+	Headers map[string]string `json:"headers"`
+
+	// RawBody The same, byte for byte as it was signed.
+	RawBody string `json:"raw_body"`
+
+	// ReceivedAt When it came, in real time and UTC.
+	ReceivedAt time.Time `json:"received_at"`
+}
+
 // Seed defines model for Seed.
 type Seed struct {
 	// Account The account it is for. A file given with `--seed` may name one; in a request it has to be that of the path.
@@ -214,6 +229,22 @@ type AccountID = string
 // SnapshotName defines model for SnapshotName.
 type SnapshotName = string
 
+// ListInboxParams defines parameters for ListInbox.
+type ListInboxParams struct {
+	// Event Only events of this name, such as wallet_transaction.
+	Event *string `form:"event,omitempty" json:"event,omitempty"`
+}
+
+// ReceiveEventParams defines parameters for ReceiveEvent.
+type ReceiveEventParams struct {
+	Event            *string `json:"event,omitempty"`
+	EventDelivery    *string `json:"event-delivery,omitempty"`
+	EventSignature   *string `json:"event-signature,omitempty"`
+	WebhookID        *string `json:"webhook-id,omitempty"`
+	WebhookTimestamp *string `json:"webhook-timestamp,omitempty"`
+	WebhookSignature *string `json:"webhook-signature,omitempty"`
+}
+
 // ListRequestsParams defines parameters for ListRequests.
 type ListRequestsParams struct {
 	// Operation Only requests for this operation.
@@ -234,6 +265,9 @@ type AdvanceClockJSONRequestBody = ClockMove
 
 // AddFaultJSONRequestBody defines body for AddFault for application/json ContentType.
 type AddFaultJSONRequestBody = Fault
+
+// ReceiveEventJSONRequestBody defines body for ReceiveEvent for application/json ContentType.
+type ReceiveEventJSONRequestBody = SentBody
 
 // SeedAccountJSONRequestBody defines body for SeedAccount for application/json ContentType.
 type SeedAccountJSONRequestBody = Seed
@@ -405,6 +439,33 @@ type ClientInterface interface {
 	// Corresponds with POST /accounts/{aid}/faults (the `AddFault` operationId).
 	AddFault(ctx context.Context, aid AccountID, body AddFaultJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// ClearInbox Empty the inbox of an account.
+	//
+	// Corresponds with DELETE /accounts/{aid}/inbox (the `ClearInbox` operationId).
+	ClearInbox(ctx context.Context, aid AccountID, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListInbox List the events that came into the inbox of an account, oldest first.
+	//
+	// The sandbox itself is a receiver of webhooks: subscribe the URL of this path in the webhooks API, and what is sent there can
+	// be read here. The newest 1000 events are kept.
+	//
+	// Corresponds with GET /accounts/{aid}/inbox (the `ListInbox` operationId).
+	ListInbox(ctx context.Context, aid AccountID, params *ListInboxParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ReceiveEventWithBody Put an event into the inbox. This is what webhooks are sent to.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /accounts/{aid}/inbox (the `ReceiveEvent` operationId).
+	ReceiveEventWithBody(ctx context.Context, aid AccountID, params *ReceiveEventParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ReceiveEvent Put an event into the inbox. This is what webhooks are sent to.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /accounts/{aid}/inbox (the `ReceiveEvent` operationId).
+	ReceiveEvent(ctx context.Context, aid AccountID, params *ReceiveEventParams, body ReceiveEventJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// ClearRequests Empty the request log of an account.
 	//
 	// Corresponds with DELETE /accounts/{aid}/requests (the `ClearRequests` operationId).
@@ -421,8 +482,9 @@ type ClientInterface interface {
 
 	// ResetAccount Empty an account.
 	//
-	// Its cards and all that belongs to them are gone as if they had never been; its clock shows the real time, its faults are
-	// over and its request log is empty. Snapshots and tokens for the account stay.
+	// Its cards and all that belongs to them are gone as if they had never been, and so is what webhooks were still to tell of
+	// them; its clock shows the real time, its faults are over, its request log and its inbox are empty. Snapshots, subscriptions
+	// of webhooks and tokens for the account stay.
 	//
 	// Corresponds with POST /accounts/{aid}/reset (the `ResetAccount` operationId).
 	ResetAccount(ctx context.Context, aid AccountID, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -466,7 +528,8 @@ type ClientInterface interface {
 
 	// RestoreSnapshot Bring an account back to a snapshot.
 	//
-	// What has happened since is gone: cards, transactions, spent tokens, counted PIN failures. The clock shows what it showed
+	// What has happened since is gone: cards, transactions, spent tokens, counted PIN failures, and all deliveries of webhooks,
+	// which are not sent a second time. The clock shows what it showed
 	// then, and stands still if it did; one that showed the real time shows it again. Faults and the request log are left alone.
 	//
 	// Corresponds with POST /accounts/{aid}/snapshots/{name}/restore (the `RestoreSnapshot` operationId).
@@ -696,6 +759,73 @@ func (c *Client) AddFault(ctx context.Context, aid AccountID, body AddFaultJSONR
 	return c.Client.Do(req)
 }
 
+// ClearInbox Empty the inbox of an account.
+//
+// Corresponds with DELETE /accounts/{aid}/inbox (the `ClearInbox` operationId).
+func (c *Client) ClearInbox(ctx context.Context, aid AccountID, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewClearInboxRequest(c.Server, aid)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListInbox List the events that came into the inbox of an account, oldest first.
+//
+// The sandbox itself is a receiver of webhooks: subscribe the URL of this path in the webhooks API, and what is sent there can
+// be read here. The newest 1000 events are kept.
+//
+// Corresponds with GET /accounts/{aid}/inbox (the `ListInbox` operationId).
+func (c *Client) ListInbox(ctx context.Context, aid AccountID, params *ListInboxParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListInboxRequest(c.Server, aid, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ReceiveEventWithBody Put an event into the inbox. This is what webhooks are sent to.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /accounts/{aid}/inbox (the `ReceiveEvent` operationId).
+func (c *Client) ReceiveEventWithBody(ctx context.Context, aid AccountID, params *ReceiveEventParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewReceiveEventRequestWithBody(c.Server, aid, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ReceiveEvent Put an event into the inbox. This is what webhooks are sent to.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /accounts/{aid}/inbox (the `ReceiveEvent` operationId).
+func (c *Client) ReceiveEvent(ctx context.Context, aid AccountID, params *ReceiveEventParams, body ReceiveEventJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewReceiveEventRequest(c.Server, aid, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // ClearRequests Empty the request log of an account.
 //
 // Corresponds with DELETE /accounts/{aid}/requests (the `ClearRequests` operationId).
@@ -732,8 +862,9 @@ func (c *Client) ListRequests(ctx context.Context, aid AccountID, params *ListRe
 
 // ResetAccount Empty an account.
 //
-// Its cards and all that belongs to them are gone as if they had never been; its clock shows the real time, its faults are
-// over and its request log is empty. Snapshots and tokens for the account stay.
+// Its cards and all that belongs to them are gone as if they had never been, and so is what webhooks were still to tell of
+// them; its clock shows the real time, its faults are over, its request log and its inbox are empty. Snapshots, subscriptions
+// of webhooks and tokens for the account stay.
 //
 // Corresponds with POST /accounts/{aid}/reset (the `ResetAccount` operationId).
 func (c *Client) ResetAccount(ctx context.Context, aid AccountID, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -837,7 +968,8 @@ func (c *Client) TakeSnapshot(ctx context.Context, aid AccountID, name SnapshotN
 
 // RestoreSnapshot Bring an account back to a snapshot.
 //
-// What has happened since is gone: cards, transactions, spent tokens, counted PIN failures. The clock shows what it showed
+// What has happened since is gone: cards, transactions, spent tokens, counted PIN failures, and all deliveries of webhooks,
+// which are not sent a second time. The clock shows what it showed
 // then, and stands still if it did; one that showed the real time shows it again. Faults and the request log are left alone.
 //
 // Corresponds with POST /accounts/{aid}/snapshots/{name}/restore (the `RestoreSnapshot` operationId).
@@ -1200,6 +1332,218 @@ func NewAddFaultRequestWithBody(server string, aid AccountID, contentType string
 	}
 
 	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewClearInboxRequest constructs an http.Request for the ClearInbox method
+func NewClearInboxRequest(server string, aid AccountID) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "aid", aid, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/accounts/%s/inbox", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodDelete, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewListInboxRequest constructs an http.Request for the ListInbox method
+func NewListInboxRequest(server string, aid AccountID, params *ListInboxParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "aid", aid, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/accounts/%s/inbox", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Event != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "event", *params.Event, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewReceiveEventRequest calls the generic ReceiveEvent builder with application/json body
+func NewReceiveEventRequest(server string, aid AccountID, params *ReceiveEventParams, body ReceiveEventJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewReceiveEventRequestWithBody(server, aid, params, "application/json", bodyReader)
+}
+
+// NewReceiveEventRequestWithBody constructs an http.Request for the ReceiveEvent method, with any body, and a specified content type
+func NewReceiveEventRequestWithBody(server string, aid AccountID, params *ReceiveEventParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "aid", aid, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/accounts/%s/inbox", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.Event != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "event", *params.Event, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("event", headerParam0)
+		}
+
+		if params.EventDelivery != nil {
+			var headerParam1 string
+
+			headerParam1, err = runtime.StyleParamWithOptions("simple", false, "event-delivery", *params.EventDelivery, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("event-delivery", headerParam1)
+		}
+
+		if params.EventSignature != nil {
+			var headerParam2 string
+
+			headerParam2, err = runtime.StyleParamWithOptions("simple", false, "event-signature", *params.EventSignature, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("event-signature", headerParam2)
+		}
+
+		if params.WebhookID != nil {
+			var headerParam3 string
+
+			headerParam3, err = runtime.StyleParamWithOptions("simple", false, "webhook-id", *params.WebhookID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("webhook-id", headerParam3)
+		}
+
+		if params.WebhookTimestamp != nil {
+			var headerParam4 string
+
+			headerParam4, err = runtime.StyleParamWithOptions("simple", false, "webhook-timestamp", *params.WebhookTimestamp, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("webhook-timestamp", headerParam4)
+		}
+
+		if params.WebhookSignature != nil {
+			var headerParam5 string
+
+			headerParam5, err = runtime.StyleParamWithOptions("simple", false, "webhook-signature", *params.WebhookSignature, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("webhook-signature", headerParam5)
+		}
+
+	}
 
 	return req, nil
 }
@@ -1696,6 +2040,37 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with POST /accounts/{aid}/faults (the `AddFault` operationId).
 	AddFaultWithResponse(ctx context.Context, aid AccountID, body AddFaultJSONRequestBody, reqEditors ...RequestEditorFn) (*AddFaultResponse, error)
 
+	// ClearInboxWithResponse Empty the inbox of an account.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with DELETE /accounts/{aid}/inbox (the `ClearInbox` operationId).
+	ClearInboxWithResponse(ctx context.Context, aid AccountID, reqEditors ...RequestEditorFn) (*ClearInboxResponse, error)
+
+	// ListInboxWithResponse List the events that came into the inbox of an account, oldest first.
+	//
+	// The sandbox itself is a receiver of webhooks: subscribe the URL of this path in the webhooks API, and what is sent there can
+	// be read here. The newest 1000 events are kept.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /accounts/{aid}/inbox (the `ListInbox` operationId).
+	ListInboxWithResponse(ctx context.Context, aid AccountID, params *ListInboxParams, reqEditors ...RequestEditorFn) (*ListInboxResponse, error)
+
+	// ReceiveEventWithBodyWithResponse Put an event into the inbox. This is what webhooks are sent to.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /accounts/{aid}/inbox (the `ReceiveEvent` operationId).
+	ReceiveEventWithBodyWithResponse(ctx context.Context, aid AccountID, params *ReceiveEventParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ReceiveEventResponse, error)
+
+	// ReceiveEventWithResponse Put an event into the inbox. This is what webhooks are sent to.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /accounts/{aid}/inbox (the `ReceiveEvent` operationId).
+	ReceiveEventWithResponse(ctx context.Context, aid AccountID, params *ReceiveEventParams, body ReceiveEventJSONRequestBody, reqEditors ...RequestEditorFn) (*ReceiveEventResponse, error)
+
 	// ClearRequestsWithResponse Empty the request log of an account.
 	//
 	// Returns a wrapper object for the known response body format(s).
@@ -1716,8 +2091,9 @@ type ClientWithResponsesInterface interface {
 
 	// ResetAccountWithResponse Empty an account.
 	//
-	// Its cards and all that belongs to them are gone as if they had never been; its clock shows the real time, its faults are
-	// over and its request log is empty. Snapshots and tokens for the account stay.
+	// Its cards and all that belongs to them are gone as if they had never been, and so is what webhooks were still to tell of
+	// them; its clock shows the real time, its faults are over, its request log and its inbox are empty. Snapshots, subscriptions
+	// of webhooks and tokens for the account stay.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -1769,7 +2145,8 @@ type ClientWithResponsesInterface interface {
 
 	// RestoreSnapshotWithResponse Bring an account back to a snapshot.
 	//
-	// What has happened since is gone: cards, transactions, spent tokens, counted PIN failures. The clock shows what it showed
+	// What has happened since is gone: cards, transactions, spent tokens, counted PIN failures, and all deliveries of webhooks,
+	// which are not sent a second time. The clock shows what it showed
 	// then, and stands still if it did; one that showed the real time shows it again. Faults and the request log are left alone.
 	//
 	// Returns a wrapper object for the known response body format(s).
@@ -2288,6 +2665,164 @@ func (r AddFaultResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r AddFaultResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ClearInboxResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *Problem
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *Problem
+}
+
+// GetJSON400 returns the response for an HTTP 400 `application/json` response
+func (r ClearInboxResponse) GetJSON400() *Problem {
+	return r.JSON400
+}
+
+// GetJSON403 returns the response for an HTTP 403 `application/json` response
+func (r ClearInboxResponse) GetJSON403() *Problem {
+	return r.JSON403
+}
+
+// GetBody returns the raw response body bytes
+func (r ClearInboxResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ClearInboxResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ClearInboxResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ClearInboxResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ListInboxResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *[]ReceivedEvent
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *Problem
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListInboxResponse) GetJSON200() *[]ReceivedEvent {
+	return r.JSON200
+}
+
+// GetJSON400 returns the response for an HTTP 400 `application/json` response
+func (r ListInboxResponse) GetJSON400() *Problem {
+	return r.JSON400
+}
+
+// GetJSON403 returns the response for an HTTP 403 `application/json` response
+func (r ListInboxResponse) GetJSON403() *Problem {
+	return r.JSON403
+}
+
+// GetBody returns the raw response body bytes
+func (r ListInboxResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListInboxResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListInboxResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListInboxResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ReceiveEventResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *Problem
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *Problem
+	// JSON415 the response for an HTTP 415 `application/json` response
+	JSON415 *Problem
+}
+
+// GetJSON400 returns the response for an HTTP 400 `application/json` response
+func (r ReceiveEventResponse) GetJSON400() *Problem {
+	return r.JSON400
+}
+
+// GetJSON403 returns the response for an HTTP 403 `application/json` response
+func (r ReceiveEventResponse) GetJSON403() *Problem {
+	return r.JSON403
+}
+
+// GetJSON415 returns the response for an HTTP 415 `application/json` response
+func (r ReceiveEventResponse) GetJSON415() *Problem {
+	return r.JSON415
+}
+
+// GetBody returns the raw response body bytes
+func (r ReceiveEventResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ReceiveEventResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ReceiveEventResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ReceiveEventResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -2943,6 +3478,61 @@ func (c *ClientWithResponses) AddFaultWithResponse(ctx context.Context, aid Acco
 	return ParseAddFaultResponse(rsp)
 }
 
+// ClearInboxWithResponse Empty the inbox of an account.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with DELETE /accounts/{aid}/inbox (the `ClearInbox` operationId).
+func (c *ClientWithResponses) ClearInboxWithResponse(ctx context.Context, aid AccountID, reqEditors ...RequestEditorFn) (*ClearInboxResponse, error) {
+	rsp, err := c.ClearInbox(ctx, aid, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseClearInboxResponse(rsp)
+}
+
+// ListInboxWithResponse List the events that came into the inbox of an account, oldest first.
+//
+// The sandbox itself is a receiver of webhooks: subscribe the URL of this path in the webhooks API, and what is sent there can
+// be read here. The newest 1000 events are kept.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /accounts/{aid}/inbox (the `ListInbox` operationId).
+func (c *ClientWithResponses) ListInboxWithResponse(ctx context.Context, aid AccountID, params *ListInboxParams, reqEditors ...RequestEditorFn) (*ListInboxResponse, error) {
+	rsp, err := c.ListInbox(ctx, aid, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListInboxResponse(rsp)
+}
+
+// ReceiveEventWithBodyWithResponse Put an event into the inbox. This is what webhooks are sent to.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /accounts/{aid}/inbox (the `ReceiveEvent` operationId).
+func (c *ClientWithResponses) ReceiveEventWithBodyWithResponse(ctx context.Context, aid AccountID, params *ReceiveEventParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ReceiveEventResponse, error) {
+	rsp, err := c.ReceiveEventWithBody(ctx, aid, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseReceiveEventResponse(rsp)
+}
+
+// ReceiveEventWithResponse Put an event into the inbox. This is what webhooks are sent to.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /accounts/{aid}/inbox (the `ReceiveEvent` operationId).
+func (c *ClientWithResponses) ReceiveEventWithResponse(ctx context.Context, aid AccountID, params *ReceiveEventParams, body ReceiveEventJSONRequestBody, reqEditors ...RequestEditorFn) (*ReceiveEventResponse, error) {
+	rsp, err := c.ReceiveEvent(ctx, aid, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseReceiveEventResponse(rsp)
+}
+
 // ClearRequestsWithResponse Empty the request log of an account.
 //
 // Returns a wrapper object for the known response body format(s).
@@ -2975,8 +3565,9 @@ func (c *ClientWithResponses) ListRequestsWithResponse(ctx context.Context, aid 
 
 // ResetAccountWithResponse Empty an account.
 //
-// Its cards and all that belongs to them are gone as if they had never been; its clock shows the real time, its faults are
-// over and its request log is empty. Snapshots and tokens for the account stay.
+// Its cards and all that belongs to them are gone as if they had never been, and so is what webhooks were still to tell of
+// them; its clock shows the real time, its faults are over, its request log and its inbox are empty. Snapshots, subscriptions
+// of webhooks and tokens for the account stay.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -3064,7 +3655,8 @@ func (c *ClientWithResponses) TakeSnapshotWithResponse(ctx context.Context, aid 
 
 // RestoreSnapshotWithResponse Bring an account back to a snapshot.
 //
-// What has happened since is gone: cards, transactions, spent tokens, counted PIN failures. The clock shows what it showed
+// What has happened since is gone: cards, transactions, spent tokens, counted PIN failures, and all deliveries of webhooks,
+// which are not sent a second time. The clock shows what it showed
 // then, and stands still if it did; one that showed the real time shows it again. Faults and the request log are left alone.
 //
 // Returns a wrapper object for the known response body format(s).
@@ -3435,6 +4027,125 @@ func ParseAddFaultResponse(rsp *http.Response) (*AddFaultResponse, error) {
 			return nil, err
 		}
 		response.JSON201 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON415 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseClearInboxResponse parses an HTTP response from a ClearInboxWithResponse call
+func ParseClearInboxResponse(rsp *http.Response) (*ClearInboxResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ClearInboxResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case rsp.StatusCode == 204:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseListInboxResponse parses an HTTP response from a ListInboxWithResponse call
+func ParseListInboxResponse(rsp *http.Response) (*ListInboxResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListInboxResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest []ReceivedEvent
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseReceiveEventResponse parses an HTTP response from a ReceiveEventWithResponse call
+func ParseReceiveEventResponse(rsp *http.Response) (*ReceiveEventResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ReceiveEventResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case rsp.StatusCode == 204:
+		break // No content-type
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
 		var dest Problem

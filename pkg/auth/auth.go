@@ -29,13 +29,22 @@ const (
 // ScopeAccounts opens the operations on API clients and their grants, in the account of the token.
 const ScopeAccounts = "admin:accounts"
 
+// The scopes of the webhooks API.
+const (
+	ScopeAdminHooks = "admin:hooks"
+	ScopeWriteHooks = "write:hooks"
+	ScopeReadHooks  = "read:hooks"
+)
+
 // WalletScopes lists all scopes of the wallets API.
 func WalletScopes() []string {
 	return []string{ScopeAdmin, ScopeWrite, ScopeRead, ScopeWriteInfo, ScopeWriteTransactions, ScopeUser}
 }
 
 // Scopes lists all scopes there are.
-func Scopes() []string { return append(WalletScopes(), ScopeAccounts) }
+func Scopes() []string {
+	return append(WalletScopes(), ScopeAccounts, ScopeAdminHooks, ScopeWriteHooks, ScopeReadHooks)
+}
 
 // Principal is who sent a request and what that opens. Requests share it: do not change it.
 type Principal struct {

@@ -22,6 +22,7 @@ func complete() Serve {
 		Secrets:   Secrets{DataKeyFile: "data-key"},
 		Rules:     Rules{RateBurst: 1},
 		WritePath: WritePath{MaxQueue: 1, MaxBatch: 1, Committers: 1},
+		Hooks:     Hooks{HookTimeout: time.Second, HookAttempts: 1, HookKeep: time.Minute, HookConcurrency: 1},
 	}
 }
 
@@ -97,6 +98,10 @@ func TestServeValidate(t *testing.T) {
 		{"a PostgreSQL", func(s *Serve) { s.DatabaseURL = "postgres://kort:pw@db/kort" }, ""},
 		{"a PostgreSQL by its long name", func(s *Serve) { s.DatabaseURL = "postgresql://db/kort" }, ""},
 		{"another database", func(s *Serve) { s.DatabaseURL = "mysql://db/kort" }, "--database-url"},
+		{"no time for a receiver", func(s *Serve) { s.HookTimeout = 0 }, "--hook-timeout (KORT_HOOK_TIMEOUT)"},
+		{"no attempt", func(s *Serve) { s.HookAttempts = 0 }, "--hook-attempts"},
+		{"nothing to look at", func(s *Serve) { s.HookKeep = time.Second }, "--hook-keep"},
+		{"nothing at the same time", func(s *Serve) { s.HookConcurrency = 0 }, "--hook-concurrency"},
 		{"no URL", func(s *Serve) { s.DatabaseURL = "host=db password=pw" }, "--database-url"},
 
 		{"any address", func(s *Serve) { s.Addr = ":8080" }, ""},

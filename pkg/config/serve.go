@@ -21,6 +21,7 @@ type Serve struct {
 	Secrets
 	Rules
 	WritePath
+	Hooks
 	Log
 	Metrics
 	// Tracing is the value of standard variables, which the command reads.
@@ -96,6 +97,7 @@ func (s Serve) Validate() error {
 	s.WritePath.check(&p)
 	s.Metrics.check(&p, s.Addr)
 	s.Tracing.check(&p)
+	s.Hooks.check(&p)
 	if s.Dev {
 		s.checkDev(&p)
 	} else {

@@ -46,6 +46,16 @@ func readClaims(token string) (claims, error) {
 	return c, nil
 }
 
+// AccountOf is the first account that an access token is for, as it says itself, or
+// nothing.
+func AccountOf(token string) string {
+	c, err := readClaims(token)
+	if err != nil {
+		return ""
+	}
+	return c.account()
+}
+
 // account is the first account that the audience names, or nothing.
 func (c claims) account() string {
 	var several []string

@@ -64,7 +64,7 @@ var table = map[string]rule{
 	"pkg/httpapi": {
 		ours: []string{
 			"gen", "openapi", "pkg/ledger", "pkg/posting", "pkg/repository", "pkg/auth", "pkg/cardcode", "pkg/strictjson", "pkg/identity",
-			"pkg/apidocs",
+			"pkg/apidocs", "pkg/hooks",
 		},
 		foreign: []string{uuidModule, echo, kinOpenAPI, runtime, "golang.org/x/time"},
 	},
@@ -107,7 +107,9 @@ var table = map[string]rule{
 	// The scenario of the generated Go client, beside those in TypeScript.
 	"pkg/integrators": {ours: []string{"gen/client"}, foreign: []string{uuidModule}},
 	// A proof command tampers with a database of its own, past the store.
-	"pkg/tamper":   {ours: []string{"pkg/audit", "pkg/ledger", "pkg/repository"}, foreign: []string{uuidModule}},
+	"pkg/tamper": {ours: []string{"pkg/audit", "pkg/ledger", "pkg/repository"}, foreign: []string{uuidModule}},
+	// It tells others what the ledger has committed.
+	"pkg/hooks":    {ours: []string{"pkg/ledger", "pkg/repository", "pkg/cardcode"}, foreign: []string{uuidModule}},
 	"pkg/keywatch": {ours: []string{"pkg/ledger", "pkg/repository", "pkg/cardcode"}},
 
 	// It turns what the parts of a server report into metrics and traces.

@@ -148,6 +148,8 @@ func conflictMessage(code api.ErrorCode) string {
 		return "The client has a grant; delete it first."
 	case codeClientLimit:
 		return "The account has as many clients as it can have."
+	case codeTooManyHooks:
+		return "The account has as many subscriptions as it may have."
 	default:
 		return "The state of the card does not allow this."
 	}
@@ -169,6 +171,8 @@ func failureOf(err error) *failure {
 		return fail(api.ErrorCodeNotFound)
 	case errors.Is(err, repository.ErrUnknownCursor):
 		return invalid("starting_after", "is not the id of an object of this list")
+	case errors.Is(err, repository.ErrTooManyHooks):
+		return fail(codeTooManyHooks)
 	case errors.Is(err, posting.ErrOverloaded), errors.Is(err, repository.ErrUnavailable),
 		errors.Is(err, auth.ErrUnavailable), errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
 		return &failure{code: api.ErrorCodeOverloaded, retryAfter: overloadRetry, cause: err}

@@ -15,6 +15,7 @@ import (
 	"github.com/kortwallet/kort/pkg/apidocs"
 	"github.com/kortwallet/kort/pkg/auth"
 	"github.com/kortwallet/kort/pkg/cardcode"
+	"github.com/kortwallet/kort/pkg/hooks"
 	"github.com/kortwallet/kort/pkg/identity"
 	"github.com/kortwallet/kort/pkg/ledger"
 	"github.com/kortwallet/kort/pkg/repository"
@@ -45,6 +46,8 @@ type Config struct {
 	// not, no request is answered but with 503: a token of another key would seem not to
 	// exist, and its value could be given out once more. Nil is always.
 	KeysComplete func() bool
+	// Hooks sends events to their subscribers; nil for a server without webhooks.
+	Hooks *hooks.Dispatcher
 	// Clock tells the moment at which an account's requests are judged.
 	Clock func(account string) ledger.Micros
 	// RequirePIN makes cards that have a PIN demand it beside a token.
@@ -103,6 +106,11 @@ func New(c Config) (*Server, error) {
 	})
 	if c.Identity != nil {
 		if err := s.mountIdentity(limits); err != nil {
+			return nil, err
+		}
+	}
+	if c.Hooks != nil {
+		if err := s.registerHooks(limits); err != nil {
 			return nil, err
 		}
 	}

@@ -35,6 +35,8 @@ type Book struct {
 	touched changed            // rows that the batch updates
 	posted  map[uuid.UUID]bool // cards that got a transaction
 	txns    []Transaction
+
+	activated []uuid.UUID // cards that were activated, in the order in which they were
 }
 
 // changed is a set of rows by id.
@@ -155,6 +157,11 @@ type Changes struct {
 	Txns              []Transaction
 	NewHolds, Holds   []Hold
 	NewTokens, Tokens []Token
+	// Activated are the ids of cards, among the above, that waited for their activation and
+	// have got it.
+	Activated []uuid.UUID
+	// At is the moment at which the batch was decided.
+	At Micros
 }
 
 // Empty tells whether there is nothing to write.
@@ -170,6 +177,7 @@ func (b *Book) Changes() Changes {
 		Txns:     b.txns,
 		NewHolds: pick(b.holds, b.made.holds), Holds: pick(b.holds, b.touched.holds, b.made.holds),
 		NewTokens: pick(b.tokens, b.made.tokens), Tokens: pick(b.tokens, b.touched.tokens, b.made.tokens),
+		Activated: b.activated, At: b.now,
 	}
 }
 

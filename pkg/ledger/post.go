@@ -243,7 +243,11 @@ func (op *Activate) post(b *Book) (Result, error) {
 	case op.Amount < 0 || op.Amount > MaxAmount:
 		return Result{}, refuseAt(CodeInvalidRequest, "/amount", "must be between 0 and 9007199254740991")
 	}
-	return b.open(op.activated(card, b.now), op.ID, op.By)
+	result, err := b.open(op.activated(card, b.now), op.ID, op.By)
+	if err == nil {
+		b.activated = append(b.activated, card.ID)
+	}
+	return result, err
 }
 
 // activated is the card as the activation leaves it, before its opening fund.

@@ -147,14 +147,20 @@ func (p *Poster) attempt(ctx context.Context, batch []group) (err error) {
 		ctx, cancel = context.WithTimeout(ctx, attemptTimeout)
 		defer cancel()
 	}
-	return p.store.Write(ctx, func(tx *repository.Tx) error {
+	hooked := false
+	err = p.store.Write(ctx, func(tx *repository.Tx) error {
 		for _, g := range batch {
 			if err := p.post(ctx, tx, g); err != nil {
 				return fmt.Errorf("account %s: %w", g.account, err)
 			}
 		}
+		hooked = tx.Hooked()
 		return nil
 	})
+	if hooked && p.o.Hooked != nil { // whether the commit is known to have succeeded or not
+		p.o.Hooked()
+	}
+	return err
 }
 
 func (p *Poster) post(ctx context.Context, tx *repository.Tx, g group) error {

@@ -60,6 +60,9 @@ type Options struct {
 	// Caller names, in the log, the request that an operation came with, by the context
 	// that it was submitted with. Nil is for none.
 	Caller func(context.Context) slog.Attr
+	// Hooked, when set, is called after a commit that wrote deliveries of events. It must
+	// not wait.
+	Hooked func()
 	// Observer is told what happens.
 	Observer                       Observer
 	MaxBatch, MaxQueue, Committers int

@@ -205,3 +205,23 @@ func (tx *Tx) change(ctx context.Context, text string, args ...any) (int64, erro
 	rows, err := result.RowsAffected()
 	return rows, classify(err)
 }
+
+// execCount is exec that tells how many rows were changed.
+func (tx *Tx) execCount(ctx context.Context, n *int, text string, args ...any) error {
+	text = tx.store.dialect.placeholders(text)
+	tx.store.watched(text)
+	result, err := tx.conn.ExecContext(ctx, text, args...)
+	if err != nil {
+		return classify(err)
+	}
+	changed, err := result.RowsAffected()
+	*n = int(changed)
+	return classify(err)
+}
+
+// scan reads one value.
+func (tx *Tx) scan(ctx context.Context, into any, text string, args ...any) error {
+	text = tx.store.dialect.placeholders(text)
+	tx.store.watched(text)
+	return classify(tx.conn.QueryRowContext(ctx, text, args...).Scan(into))
+}

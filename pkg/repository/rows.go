@@ -157,3 +157,74 @@ type grantRow struct {
 	RevokedAt int64     `bun:"revoked_at,nullzero"`
 	RevokedBy string    `bun:"revoked_by,nullzero"`
 }
+
+// hookSubscriptionRow is a row of hook_subscriptions.
+type hookSubscriptionRow struct {
+	bun.BaseModel `bun:"table:hook_subscriptions,alias:s"`
+
+	AccountID    string    `bun:"account_id,pk"`
+	ID           uuid.UUID `bun:"id,pk"`
+	URL          string    `bun:"url"`
+	Transactions bool      `bun:"transactions"`
+	Cards        bool      `bun:"cards"`
+	Active       bool      `bun:"active"`
+	Secret       string    `bun:"secret"`
+	SecretKeyID  string    `bun:"secret_key_id"`
+	CreatedAt    int64     `bun:"created_at"`
+	CreatedBy    string    `bun:"created_by"`
+	DeletedAt    *int64    `bun:"deleted_at"`
+}
+
+// hookSubscriberRow is a row of hook_subscriptions, as far as a commit has to know it.
+type hookSubscriberRow struct {
+	bun.BaseModel `bun:"table:hook_subscriptions,alias:s"`
+
+	ID           uuid.UUID `bun:"id,pk"`
+	Transactions bool      `bun:"transactions"`
+	Cards        bool      `bun:"cards"`
+}
+
+// hookEventRow is a row of hook_deliveries, as far as a commit writes it.
+type hookEventRow struct {
+	bun.BaseModel `bun:"table:hook_deliveries,alias:d"`
+
+	AccountID      string    `bun:"account_id,pk"`
+	SubscriptionID uuid.UUID `bun:"subscription_id,pk"`
+	ID             uuid.UUID `bun:"id,pk"`
+	Event          string    `bun:"event"`
+	CardObjectID   uuid.UUID `bun:"card_object_id,nullzero"`
+	StreamID       uuid.UUID `bun:"stream_id"`
+	Position       int64     `bun:"position"`
+	CreatedAt      int64     `bun:"created_at"`
+}
+
+// hookDueRow is a row of hook_deliveries that may be due, with the position of the one
+// in its stream that has to be settled before.
+type hookDueRow struct {
+	bun.BaseModel `bun:"table:hook_deliveries,alias:d"`
+
+	ID           uuid.UUID `bun:"id,pk"`
+	Event        string    `bun:"event"`
+	CardObjectID uuid.UUID `bun:"card_object_id,nullzero"`
+	StreamID     uuid.UUID `bun:"stream_id"`
+	Position     int64     `bun:"position"`
+	CreatedAt    int64     `bun:"created_at"`
+	Attempts     int64     `bun:"attempts"`
+	Previous     *int64    `bun:"previous"`
+}
+
+// hookDeliveryRow is a row of hook_deliveries.
+type hookDeliveryRow struct {
+	hookEventRow `bun:",extend"`
+
+	NextAt      int64  `bun:"next_at"`
+	InFlight    bool   `bun:"in_flight"`
+	Attempts    int64  `bun:"attempts"`
+	SettledAt   *int64 `bun:"settled_at"`
+	Delivered   bool   `bun:"delivered"`
+	AttemptedAt *int64 `bun:"attempted_at"`
+	DurationUS  *int64 `bun:"duration_us"`
+	HTTPStatus  *int64 `bun:"http_status"`
+	Response    string `bun:"response,nullzero"`
+	Failure     string `bun:"failure,nullzero"`
+}

@@ -36,10 +36,14 @@ type statement struct {
 	// there. Without targets the statement is to change rows.
 	targets []any
 	each    func() error
-	// affects is how many rows it has to change; otherwise is the error if it does not.
+	// affects is how many rows it has to change, or anyNumber; otherwise is the error if it
+	// does not.
 	affects   int64
 	otherwise error
 }
+
+// anyNumber of rows may be changed by a statement.
+const anyNumber = -1
 
 // reading makes a statement that reads rows of a model. The row is the same each time.
 func reading[R any](text string, args []any, columns []column, each func(*R) error) statement {
@@ -52,7 +56,7 @@ func reading[R any](text string, args []any, columns []column, each func(*R) err
 
 // check compares the number of rows that a statement has changed.
 func (s *statement) check(changed int64) error {
-	if changed != s.affects {
+	if changed != s.affects && s.affects != anyNumber {
 		return fmt.Errorf("%d of %d rows: %w", changed, s.affects, s.otherwise)
 	}
 	return nil

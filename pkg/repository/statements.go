@@ -21,6 +21,7 @@ type statements struct {
 	updateCards, postCards, updateHolds, updateTokens  change
 	saveSearch                                         change
 	restoreCards, restoreFigures, restoreHolds         change
+	hooks                                              hookStatements
 }
 
 // lookup reads the rows that table arguments name.
@@ -81,6 +82,7 @@ func (s *Store) statements() statements {
 	t.updateHolds, t.updateTokens = d.update(holds, holdUpdates), d.update(tokens, tokenUpdates)
 	t.saveSearch = d.upsert(modelOf(s.write, searchRow{}))
 	t.restoreCards, t.restoreFigures, t.restoreHolds = t.postCards, d.updateFigures(txns), d.upsert(holds)
+	t.hooks = s.hookStatements()
 	return t
 }
 

@@ -31,8 +31,9 @@ const (
 	connectTimeout = 10 * time.Second
 	// idleInTxTimeout frees the locks of a server that stopped in the middle.
 	idleInTxTimeout = time.Minute
-	// The sizes of the pools when none is given; a committer needs a connection to write.
-	defaultReadConns, defaultWriteConns = 8, 16
+	// The sizes of the pools when none is given; a committer needs a connection to write,
+	// and so does whoever sends events.
+	defaultReadConns, defaultWriteConns = 8, 17
 )
 
 // Options say which database to open, and how.

@@ -23,6 +23,12 @@ const testAccountPrefix = "T"
 // account wants to go on with them.
 var accountTables = []string{"cards", "holds", "tokens", "transactions", "card_search"}
 
+// passingTable has what is on its way about rows of accounts: it goes with them, and is never put back.
+const passingTable = "hook_deliveries"
+
+// settingTable has what was set up for an account, whatever cards it has: it stays.
+const settingTable = "hook_subscriptions"
+
 // ErrNoSnapshot means that an account has no snapshot of that name.
 var ErrNoSnapshot = errors.New("there is no such snapshot")
 
@@ -142,14 +148,14 @@ func (t *Testbed) Used(ctx context.Context, account string) (used bool, err erro
 	return used, classify(err)
 }
 
-// Clear removes all that an account has, except its snapshots.
+// Clear removes all that an account has, except its snapshots and its subscriptions to events.
 func (t *Testbed) Clear(ctx context.Context, account string) error {
 	return t.change(ctx, account, func(tx *sql.Tx) error { return clearRows(ctx, tx, account) })
 }
 
 func clearRows(ctx context.Context, tx *sql.Tx, account string) error {
 	// Nothing else removes entries of the search index, so that no trigger does.
-	for _, table := range append(slices.Clone(accountTables), "card_search_grams") {
+	for _, table := range append(slices.Clone(accountTables), "card_search_grams", passingTable) {
 		if _, err := tx.ExecContext(ctx, filled("DELETE FROM main.{table} WHERE account_id = ?", table, ""), account); err != nil {
 			return fmt.Errorf("clear %s: %w", table, classify(err))
 		}

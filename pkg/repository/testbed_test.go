@@ -4,6 +4,7 @@ import (
 	"database/sql"
 	"errors"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -58,6 +59,7 @@ func TestTestbedKnowsAllTables(t *testing.T) {
 	if err := s.read.NewRaw(text).Scan(t.Context(), &tables); err != nil {
 		t.Fatal(err)
 	}
+	tables = slices.DeleteFunc(tables, func(table string) bool { return table == passingTable || table == settingTable })
 	if len(tables) != len(accountTables) {
 		t.Errorf("the tables are %v, the testbed knows %v", tables, accountTables)
 	}

@@ -21,6 +21,11 @@ type Tx struct {
 	session session
 	// inserted counts rows.
 	inserted int64
+	// subscribers are those to the events of the account that was loaded last, which is to
+	// be the one that is saved next.
+	subscribers []hookSubscriberRow
+	loaded      string // that account
+	hooked      bool   // deliveries were written
 }
 
 // Write runs fn in a write transaction and commits it when fn returns nil. After
@@ -101,6 +106,7 @@ func (tx *Tx) Load(ctx context.Context, account string, book *ledger.Book, ops [
 	r.lockCards(book, &keys)
 	r.loadLocked(book, &keys)
 	r.loadRefs(book, &keys)
+	r.loadSubscribers()
 	if err := r.run(ctx); err != nil {
 		return fmt.Errorf("load: %w", err)
 	}
@@ -229,6 +235,7 @@ func (tx *Tx) Save(ctx context.Context, account string, c ledger.Changes) error 
 	insert(r, &t.saveSearch, slices.Concat(newCards, c.Cards), rowOfSearch)
 	insert(r, &t.insertHolds, c.NewHolds, rowOfHold)
 	insert(r, &t.insertTokens, newTokens, rowOfToken)
+	insert(r, &t.hooks.insert, tx.hookEvents(account, &c), rowOfHookEvent)
 	if err := r.run(ctx); err != nil {
 		return fmt.Errorf("save: %w", err)
 	}

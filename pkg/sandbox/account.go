@@ -24,6 +24,7 @@ type account struct {
 	mu     sync.Mutex
 	faults []*fault
 	log    requestLog
+	inbox  []api.ReceivedEvent // oldest first
 }
 
 // account finds or makes the state of an account.
@@ -38,11 +39,11 @@ func (c *Control) account(number string) *account {
 	return a
 }
 
-// forget ends all faults and empties the log.
+// forget ends all faults and empties the log and the inbox.
 func (a *account) forget() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.faults, a.log = nil, requestLog{}
+	a.faults, a.log, a.inbox = nil, requestLog{}, nil
 }
 
 // serveAccount has the cards API answer a request in an account, or lets it go wrong, and logs what became of it.

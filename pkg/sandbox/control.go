@@ -137,7 +137,7 @@ func (c *Control) access(ctx context.Context, number string) (made api.Account, 
 
 // Token makes a token with all rights in an account.
 func (c *Control) Token(account string) (string, error) {
-	token, err := c.c.Mint(Access{Account: account, Subject: tester, Scopes: []string{auth.ScopeAdmin}, TTL: accessTime})
+	token, err := c.c.Mint(Access{Account: account, Subject: tester, Scopes: []string{auth.ScopeAdmin, auth.ScopeAdminHooks}, TTL: accessTime})
 	if err != nil {
 		return "", fmt.Errorf("make a token: %w", err)
 	}

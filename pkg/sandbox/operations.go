@@ -9,13 +9,14 @@ import (
 	"github.com/getkin/kin-openapi/openapi3"
 
 	cards "github.com/kortwallet/kort/gen/api"
+	"github.com/kortwallet/kort/gen/hooks"
 	"github.com/kortwallet/kort/gen/identity"
 )
 
 // cardsBase is where the paths of the cards API begin.
 const cardsBase = "/v1"
 
-// operations are those of the cards API and of the identity API, the ones with fewer parameters in their paths first.
+// operations are those of the cards API and of those beside it, the ones with fewer parameters in their paths first.
 type operations []operation
 
 type operation struct {
@@ -32,7 +33,11 @@ func allOperations() (operations, error) {
 	if err != nil {
 		return nil, fmt.Errorf("load the specification of the identity API: %w", err)
 	}
-	all := append(operationsOf(wallets, cardsBase), operationsOf(clients, "")...)
+	events, err := hooks.GetSpec()
+	if err != nil {
+		return nil, fmt.Errorf("load the specification of the webhooks: %w", err)
+	}
+	all := slices.Concat(operationsOf(wallets, cardsBase), operationsOf(clients, ""), operationsOf(events, cardsBase))
 	slices.SortFunc(all, func(a, b operation) int { return cmp.Compare(a.parameters(), b.parameters()) })
 	return all, nil
 }

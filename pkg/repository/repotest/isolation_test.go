@@ -116,6 +116,7 @@ const triedWithClients = "TestClientsStayInTheirAccount tries them all"
 
 // beyondAccounts are the methods of a store that are not about one account's rows, or that are tried elsewhere.
 var beyondAccounts = map[string]string{
+	"PoolStats":     "counts connections, and reads nothing",
 	"Migrate":       "the schema",
 	"Migrations":    "the schema",
 	"Pending":       "the schema",
@@ -134,6 +135,19 @@ var beyondAccounts = map[string]string{
 
 	"Client": triedWithClients, "Clients": triedWithClients, "AddClient": triedWithClients, "RevokeClient": triedWithClients,
 	"GrantOf": triedWithClients, "Grants": triedWithClients, "AddGrant": triedWithClients, "RevokeGrant": triedWithClients,
+	"AddHook":        "TestHooksStayInTheirAccount",
+	"Hook":           "TestHooksStayInTheirAccount",
+	"Hooks":          "TestHooksStayInTheirAccount",
+	"HookDelivery":   "TestHooksStayInTheirAccount",
+	"HookDeliveries": "TestHooksStayInTheirAccount",
+	"HookFacts":      "TestHooksStayInTheirAccount",
+	"PingHook":       "TestHooksStayInTheirAccount",
+	"Redeliver":      "TestHooksStayInTheirAccount",
+	"RemoveHook":     "TestHooksStayInTheirAccount",
+	"RunHooks":       "TestHooksStayInTheirAccount",
+	"DueHooks":       "tells whoever sends events which accounts have some",
+	"PurgeHooks":     "removes what is old in all accounts",
+	"ReleaseHooks":   "takes over from an earlier server, in all accounts",
 }
 
 func TestReadsStayInTheirAccount(t *testing.T) {

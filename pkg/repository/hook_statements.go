@@ -1,0 +1,78 @@
+package repository
+
+import (
+	"strconv"
+
+	"github.com/google/uuid"
+
+	"github.com/kortwallet/kort/pkg/ledger"
+)
+
+// hookStatements are the fixed texts about webhooks.
+type hookStatements struct {
+	subscribers lookup // of an account's events
+	insert      change // deliveries
+
+	due                lookup // the next deliveries of a subscription
+	take, park         string
+	settle, free, wake string
+}
+
+const (
+	// hookWindow is how many deliveries of a subscription are looked at in one go.
+	hookWindow = 128
+	// hookChain is how many deliveries of a stream go out behind each other in one go, and
+	// how many are woken when the one before them is settled.
+	hookChain = 16
+)
+
+func (s *Store) hookStatements() hookStatements {
+	d := s.dialect
+	skipLocked := ""
+	if d.postgres {
+		skipLocked = " FOR UPDATE OF d SKIP LOCKED"
+	}
+	t := hookStatements{
+		subscribers: d.lookup("s", columnsOf(modelOf(s.write, hookSubscriberRow{})),
+			`FROM hook_subscriptions AS s WHERE s.account_id = $1 AND s.active AND s.deleted_at IS NULL`),
+		insert: d.insert(modelOf(s.write, hookEventRow{})),
+		due:    lookup{columns: columnsOf(modelOf(s.write, hookDueRow{}))},
+	}
+	t.due.text = d.placeholders(`SELECT d.id, d.event, d.card_object_id, d.stream_id, d.position, d.created_at, d.attempts,
+		(SELECT max(h.position) FROM hook_deliveries AS h WHERE h.account_id = $1 AND h.subscription_id = $2
+			AND h.stream_id = d.stream_id AND h.settled_at IS NULL AND h.position < d.position) AS previous
+		FROM hook_deliveries AS d WHERE d.account_id = $1 AND d.subscription_id = $2 AND d.settled_at IS NULL AND d.next_at <= $3
+		ORDER BY d.next_at, d.id LIMIT $4` + skipLocked)
+	t.take = d.placeholders(`UPDATE hook_deliveries SET next_at = $4, in_flight = true
+		WHERE account_id = $1 AND subscription_id = $2 AND id = $3`)
+	// The condition is asked again, as another server may have settled the one before since.
+	t.park = d.placeholders(`UPDATE hook_deliveries SET next_at = $6
+		WHERE account_id = $1 AND subscription_id = $2 AND id = $3 AND EXISTS (SELECT 1 FROM hook_deliveries AS h
+			WHERE h.account_id = $1 AND h.subscription_id = $2 AND h.stream_id = $4 AND h.settled_at IS NULL AND h.position < $5)`)
+	// One whose time was up belongs to whoever took it since.
+	const mine = ` WHERE account_id = $1 AND subscription_id = $2 AND id = $3 AND settled_at IS NULL AND in_flight AND next_at = $4`
+	t.settle = d.placeholders(`UPDATE hook_deliveries SET in_flight = false, next_at = $5, settled_at = $6, delivered = $7,
+		attempts = attempts + 1, attempted_at = $8, duration_us = $9, http_status = $10, response = $11, failure = $12` + mine)
+	t.free = d.placeholders(`UPDATE hook_deliveries SET in_flight = false, next_at = $5` + mine)
+	// Also of those that are due already: another server may just be parking one.
+	t.wake = d.placeholders(`UPDATE hook_deliveries SET next_at = 0
+		WHERE account_id = $1 AND subscription_id = $2 AND NOT in_flight AND id IN (
+			SELECT h.id FROM hook_deliveries AS h WHERE h.account_id = $1 AND h.subscription_id = $2 AND h.stream_id = $3
+				AND h.settled_at IS NULL ORDER BY h.position LIMIT ` + strconv.Itoa(hookChain) + `) AND settled_at IS NULL`)
+	return t
+}
+
+func rowOfHookEvent(account string, e *HookEvent) hookEventRow {
+	return hookEventRow{
+		AccountID: account, SubscriptionID: e.Subscription, ID: e.ID, Event: e.Event, CardObjectID: e.Card,
+		StreamID: e.Stream, Position: int64(e.Position), CreatedAt: int64(e.CreatedAt),
+	}
+}
+
+// event makes an event of what is the next of a subscription.
+func (r *hookDueRow) event(subscription uuid.UUID) HookEvent {
+	return HookEvent{
+		Subscription: subscription, ID: r.ID, Event: r.Event, Card: r.CardObjectID, Stream: r.StreamID,
+		Position: HookPosition(r.Position), CreatedAt: ledger.Micros(r.CreatedAt),
+	}
+}
