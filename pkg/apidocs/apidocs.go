@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"io/fs"
 	"strings"
+	"sync"
 
 	"github.com/getkin/kin-openapi/openapi3"
 	"github.com/swaggest/swgui/v5/static"
@@ -52,13 +53,10 @@ func Pages(c Config) ([]Page, error) {
 	if err != nil {
 		return nil, err
 	}
-	asJSON, err := jsonOf(contract)
-	if err != nil {
-		return nil, err
-	}
 	pages := []Page{
-		{path: YAMLPath, contentType: "application/yaml", body: contract},
-		{path: JSONPath, contentType: "application/json", body: asJSON},
+		{path: YAMLPath, contentType: "application/yaml", body: ready(contract)},
+		// Hardly anybody asks for it, and it takes a tenth of a second that every start would be late by.
+		{path: JSONPath, contentType: "application/json", body: sync.OnceValues(func() ([]byte, error) { return jsonOf(contract) })},
 	}
 	for _, asset := range []struct {
 		files                   fs.FS
@@ -79,12 +77,15 @@ func Pages(c Config) ([]Page, error) {
 			body = []byte(strings.Replace(string(body), tryItMark, `data-try-it="true"`, 1))
 		}
 		pages = append(pages, Page{
-			path: asset.path, contentType: asset.contentType, policy: policy, body: body,
+			path: asset.path, contentType: asset.contentType, policy: policy, body: ready(body),
 			gzipped: strings.HasSuffix(asset.file, ".gz"),
 		})
 	}
 	return pages, nil
 }
+
+// ready is a body that need not be made first.
+func ready(body []byte) func() ([]byte, error) { return func() ([]byte, error) { return body, nil } }
 
 // placeholder is the address that the contract has where a server has its own.
 const placeholder = "servers:\n" +

@@ -14,9 +14,9 @@ import (
 type Page struct {
 	path        string
 	contentType string
-	policy      string // empty for what a browser does not run
-	body        []byte
-	gzipped     bool // whether body is
+	policy      string                 // empty for what a browser does not run
+	body        func() ([]byte, error) // the error of a program that was built from something broken
+	gzipped     bool                   // whether the body is
 }
 
 // Path is where the page is to be found.
@@ -30,17 +30,17 @@ func (p Page) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		header.Set("Content-Security-Policy", p.policy)
 		header.Set("Referrer-Policy", "no-referrer")
 	}
-	body := p.body
+	body, err := p.body()
 	if p.gzipped {
 		header.Set("Vary", "Accept-Encoding")
 		if acceptsGzip(r.Header.Values("Accept-Encoding")) {
 			header.Set("Content-Encoding", "gzip")
-		} else {
-			var err error
-			if body, err = unpack(body); err != nil {
-				panic(err) // the file is part of the program
-			}
+		} else if err == nil {
+			body, err = unpack(body)
 		}
+	}
+	if err != nil {
+		panic(err)
 	}
 	header.Set("Content-Length", strconv.Itoa(len(body)))
 	if r.Method == http.MethodHead {

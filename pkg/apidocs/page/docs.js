@@ -13,9 +13,13 @@ const given = new URLSearchParams(location.hash.slice(1));
 function fitted(contract) {
   const spec = structuredClone(contract);
   spec.servers = [{ url: new URL("v1", location.href).href }];
-  // The dialogue for a token has a field for the token itself: there is no address here that issues any.
   const { description } = spec.components.securitySchemes.JWT;
+  // The dialogue for a token has a field for the token itself: there is no address here that issues any. Where nothing
+  // is sent, nobody is asked for one.
   spec.components.securitySchemes.JWT = { type: "http", scheme: "bearer", bearerFormat: "JWT", description };
+  if (!tryIt) {
+    delete spec.components.securitySchemes;
+  }
   if (given.has("account")) {
     spec.components.parameters.AidPath.example = given.get("account");
   }
@@ -27,6 +31,9 @@ function fitted(contract) {
       // A bearer scheme shows no scopes.
       const scopes = operation.security.flatMap((alternative) => alternative.JWT).map((scope) => `\`${scope}\``);
       operation.description += `\n\nOpened by any one of the scopes ${scopes.join(", ")}.`;
+      if (!tryIt) {
+        delete operation.security;
+      }
     }
   }
   return spec;

@@ -8,7 +8,7 @@ type Schemas = components["schemas"];
 export type WithoutRefID<T extends { ref_id: string }> = Omit<T, "ref_id"> & { ref_id?: string };
 
 /** Filters of the list of cards. */
-type CardFilter = NonNullable<operations["aid_cards_get"]["parameters"]["query"]>;
+export type CardFilter = NonNullable<operations["aid_cards_get"]["parameters"]["query"]>;
 
 /** Where the server is and who is asking. */
 export interface KortOptions {

@@ -5,7 +5,7 @@
  * @packageDocumentation
  */
 export { Kort } from "./client.js";
-export type { CallOptions, KortOptions, WithoutRefID } from "./client.js";
+export type { CallOptions, CardFilter, KortOptions, WithoutRefID } from "./client.js";
 export { isKortError, KortError, NoAnswerError } from "./errors.js";
 export type { ErrorCode, ErrorItem } from "./errors.js";
 export type { components, operations, paths } from "./schema.js";
