@@ -13,6 +13,7 @@ const concurrencyPerHook = 4
 // have made some.
 func (s *server) openHooks(context.Context) error {
 	settings := s.settings.Hooks
+	//nolint:contextcheck // what it commits is nobody's to cancel
 	s.hooks = hooks.Start(s.store, hooks.Options{
 		Targets: hooks.Targets{HTTP: settings.HookHTTP || s.settings.Dev, Private: settings.HookPrivate || s.settings.Dev},
 		Keys:    s.dataKeys, Log: s.log,

@@ -55,10 +55,10 @@ const (
 // Change names what an event about a card tells: that it was created, activated or
 // deleted.
 func (p HookPosition) Change() string {
-	switch {
-	case p == hookCreated:
+	switch p {
+	case hookCreated:
 		return "created"
-	case p == hookActivated:
+	case hookActivated:
 		return "activated"
 	default:
 		return "deleted"
