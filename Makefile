@@ -61,8 +61,9 @@ conformance: ## Check the server on both engines against the contract, and that 
 	@.ci/conformance $(WITH_POSTGRES)
 
 .PHONY: integrators
-integrators: build ## Generate clients with several generators, and use them, Postman, Prism and a browser on a sandbox (needs npm).
+integrators: build ## Use generated clients, Postman, Prism and a browser on a sandbox, then check conformance (needs npm).
 	@.ci/integrators $(SCREENSHOT)
+	@.ci/conformance $(WITH_POSTGRES)
 
 .PHONY: fuzz
 fuzz: ## Fuzz every target for FUZZTIME (30s) each.
