@@ -121,7 +121,7 @@ lint-tools: ## Build the linters (a minute or two, the first time).
 	@$(ACTIONLINT) -version >/dev/null
 
 .PHONY: lint-spec
-lint-spec: ## Lint openapi/kort.yaml with Redocly and Spectral (needs npm).
+lint-spec: ## Lint the contracts in openapi with Redocly and Spectral (needs npm).
 	@npm ci --prefix openapi/lint --no-audit --no-fund --loglevel=error
 	@npm run --silent --prefix openapi/lint lint
 

@@ -316,6 +316,9 @@ type Internal = Error
 // InvalidRequest defines model for InvalidRequest.
 type InvalidRequest = Error
 
+// MethodNotAllowed defines model for MethodNotAllowed.
+type MethodNotAllowed = Error
+
 // NotFound defines model for NotFound.
 type NotFound = Error
 
@@ -602,6 +605,8 @@ type InternalJSONResponse Error
 
 type InvalidRequestJSONResponse Error
 
+type MethodNotAllowedJSONResponse Error
+
 type NotFoundJSONResponse Error
 
 type OverloadedResponseHeaders struct {
@@ -661,6 +666,20 @@ func (response JwksGet200JSONResponse) VisitJwksGetResponse(w http.ResponseWrite
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type JwksGet405JSONResponse struct{ MethodNotAllowedJSONResponse }
+
+func (response JwksGet405JSONResponse) VisitJwksGetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(405)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -2075,72 +2094,73 @@ func (sh *strictHandler) AuthTokenPost(ctx echo.Context, aid AccountPath) error 
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7Fxfc9u2sv8qGN7O3DaXlmTHThrlyXWTe3yS02QSZ/wQ+VgQuRJRkYAOAFrm9fi739kFQJESZauN7Z7T",
-	"6VMsEn8W+/e3i2VuokQVCyVBWhMNb6IMeAqa/vwEVlfHUwsaf6VgEi0WVigZDaPzDCSzilldMT7jQsZM",
-	"SGYgUTI1vSiOTJJBwXHiglsLGif98+tg79XF/3wXxZGtFhANI2O1kLPo9jaOzs/Pj0ubgbQi4RY2t/yb",
-	"WuKOhldsmSlWqZJxDe291pe9jaMF17wA6890nCSqlPYjt9nmDmcZMO4GxCwXV8C+//gDU5pZMJZ9f/YD",
-	"biZw5ALnx5HkBW7HRRrFkYZ/lUJDGg2tLqFJ1XcaptEw+q/+itV999b0PUGnPxMTTnIBK+o6tkpowOU3",
-	"bPjli9/rfzW/c6sZvn+AnW5xvlkoaYBEcKLkNBeJxb8TJS1I+pMvFjlKXijZ/9WgPG523OeN1kq7jdry",
-	"HLsjwLUw1oxjNvbcy0Uh7LgX3cbRW6UnIk1BPj41vyjLlsJmzGbCMJOoBZDR0M9a7ZSmQaq0jDOi/zUb",
-	"TwOVjuhTiQbF88enGS3CgL4CzRJV5imTyrJUEc2v2Vh4QgJZVzwX6Sf4VwnGPg1x2m3GhCHSuHHsTFVS",
-	"FiAtegtHKJF26Yc7en9R9q0qZfo0lHoJs4wjqcyUScacPqLMg6SlspdTJMqR+OEKdK54CunTyppL5Kbl",
-	"c3D8lGr5mo1VTc0YPeF6qNirY0XX/n50vxFViIhP3MJ7NMgnOaNSrOCyYkut5AzjlQZryOpseOV1BNVG",
-	"cwvOWzzokc+Ues/1DJ5GphOVVqR1hdIoTi7Zi0P2TvyEB3RnvbRKXeZIklO7L5KXNlNa/N8TKZ4GZ8GM",
-	"zBRtBYxhVs1BvmbjskHOuhjOz8/31nHDXbJYhxlEzxdpysVCaQvpPyAV/IxgxJMJxzuvFJKca0jRi43X",
-	"9xsTH2oyLwuk8xLxjhPZOSq0gw9PEcqa/ovMBw8grPEm9fhCuw0oJMA6MOYM9YUgp1YL0FY4wOG06dKG",
-	"t+2zvEXbz4C5vdj42FNNDBuyn4Br0HSANXAZR3C9EBrMpdiybKaWLEc/g+vT9myp9NywqVYF+lSmNnDz",
-	"VOmC22gYCWlfHEZxVPBrUZRFNPzxxeFgEEeFkO73fk0RhuEZOpc4ol0urdffu4RLzCJFdwgtILyvbX61",
-	"lmwd+aLeX01+hcTi9is0uwb8P55dEPi/+fH2uy5WHpepAJnAFlCephodgpoSK48/njIuU/q7Bk7jUTkY",
-	"PE8m3AD9Bf2r/b5/a/rupf/p3o9jtiTPg8vgNLRDJclFWnrooyHyY2HNSH6PCr4oJ7lIAkkxK2WOpAnL",
-	"log+VJ4yZTPQS2HgNQqXM8NlOlHXjMvqh3XCcVPa0J8NMXhvJInVvFjkyKbM2oUZ9vsJ16np+ee9RBWt",
-	"I57tHzw/PHrx8kenNO9BzhDb7w8ODklr6gdxSzL/HI2uB4O90eh6fzoaXb+c4p+vpp1pWkhQNm1slZfc",
-	"o3ZuAUwM4ijRwNGXcVqw1vyUW9izooAuAsKcSdWtKmNTTsbIzGWmAKVX8BSYsJ0G3Jp+s/n+/uO4HCfk",
-	"TB1LaLhS8994xjDHnXEzVW4aK+VnzayQKGnxtsW0Lqt1MjmhQZuiXWPSnT4Frm2TG/ePXTsNTbyPxPSh",
-	"1M9NchGrW5sW3Jil0imbKs3+dnb2kf3EjUh67IPMK8YRVmWobILseA6Lbj37dkV/etW9T8/a3PsGvXPB",
-	"oiMX4QUQFBLpuMdOvacEhhutySOuvWpt/vjDkfjfHki2w2tZ0inWilN8b4ohaq/++3CHv/cPbu/wlaSf",
-	"wkJhdtNNiuJuKa41r/C3A2IbWg/h8b0g7ieVVhsiddO7BLOas2lpKoWdtjzBgQiS8MfuTKC5pxaKLj4U",
-	"YAyf7aCtROVq/NYznvjTgERE9TVaqxNEcdSEsU5/fL0ojupcnXaymUov8RHPc7WEUDZrZVe0XheGj+Ko",
-	"WatamRcln7hUIxOlIqSvAMXRKilvHHOlhCt+bohyoWiZTes7Zn///OEX5t8zIa1yIEmllcuVgxmqKeOs",
-	"rrD2uoMZN50+ak1kgZp6RpfQqGbZgfC3osfjGpnNxBXib6pbZ+AKLvQCAUKPndXPhGEzpZzLRwRRsbD8",
-	"BjK0fA6GBjYQXXcE2DVABa/8CCFj980fHLRgsqZcTlJ7gY0h69a+SxZDCtGZxWwErFpJAjF+h98Ws2jD",
-	"bVCpqYd3Fv3DuN+jGZucvJdBfJLDZ5p2S7nBqZu5/4ISg/DroSVwJ/O38jbUXoJL9qskGlLM/3luOv3c",
-	"2jkbC/C0EHK45HkO5FmXWlho/NbA022vh30hp2rzqdVcGp6gk8E5pQFdL7GVOvPbhNZlEuiXz2HyDqou",
-	"r+1T0zlU7l6BYFKBTvrT2xP28mj/JeEk/PHj4PlLdFRr+pvPiHN15vkm/fnzcberuVofeXB0tP+qa+zc",
-	"6fb6BSK3jPuqCMYSQ+UjpH1SdbrQua3aW35497FrXGmgPc6IWde46/tj0px0FzeOiTducXd6XKBLiVci",
-	"+gwdoWoO1b3iXy1hNknCh3fvu7ueNdSp5RheHG6qHuVrw5tmaeHg6OjhKgtUj2rcHX27Z3WI6tt8WGON",
-	"hhPr4v+qntbwPa562OkSyJ03o+ujZyQYOyAptbDVZzy4v46tKzqbKZhICeFJqriFy6ppq3zFV0lZ3CgA",
-	"h+chga6v6ZGgCeZsK/oyaxekwednm2R012OZq+f9/fysruVx2bo2WEdlm/W1aa6WjeLBSSPAUIVcLbzq",
-	"UfwIZbZoGP2Dz4EcqYM8DeYYekw6Y4ILDqiQHQcOzsASKlVuQKKKAqflQkKg0uNLJfOqV5d1v+g8Gkat",
-	"mt8NF+ltHzOUvivX3q6ChsLHB658T1FsM2I0+OWL0u+Upjo+5NOYWGgytfAVyoxfAZOKCWNKJI5IFZqp",
-	"pcTTeZrpH38NS2hbuDtPzoyYSSFn6OOHI8nzJa+MuxEfz3Fbmsn29lK4GhMjhQxvXAF1HDPIDbiqrZu4",
-	"t+dX3ZtDtTcVOYx77IPNAiEaRWKWoNnh4LA3kiN5LNmzZyuRPXvGJpArOUM+UPm31myZBsJJpfGMz56R",
-	"cJ89o4tltgz5gJdswSt3Ow4aeuwcKZwom8X4ZCSb4l/XVr+O+wEypWyISCgNhcZan88JZrA+O+E6NaR8",
-	"bZN0xRA1RVFRJZqOjeY8FdrYhh07IkIVmgqlk6ounOpSmoYyxk1RBXV3YHns0icyGTZu2wtV2UWSjaRa",
-	"gF8QHTuZs0Eb6DAdlMgypkyMsjarGA90E3ODeoQjsiWveuzcU45SE5YlXLKCz2vOe2XjsvKker51cJRs",
-	"FwFKMN4zZyNq6vdzNmA2M0JdGmtIERKudcWEJfa/oUSyPribZ8okAUiDihp2MBjEjOdGre4hHIcNM6oA",
-	"mwk567G3AvLUNNpErnheAuMaWA5Ty1Rpe+yLnEu1lCM5daMpUw/dEjhUzKTSkPYYVQiMs+4aM4Z6WqJS",
-	"MNsZRWf7hG4QDZs3Ghp88wrqsmESlsHLcPR7CaAxOWWnU64SdDzRBKYq3AhjJJlDyviEzjrjQg4ppVd6",
-	"bkaylFbk+NtfTDnXnosEpIOBvpnpeMGTDPYOegMEceRIw63KcrnscXrdU3rW93NN//3pyZtfPr+hOehV",
-	"hSU06TwkhQpbIQ+iOEI/41zqfm/ghqO284WIhtHz3qD33AX2jAJKv7eEPN8j+fR/Xc5NL1zLzrbVoakW",
-	"itAvbiF74l2hjGW5mGiuBRiG6QxG21rXTtNoGOE2lzMq1LaasQ4Ggwe7Lm4j3y0X3ngICmlHbueuBWsK",
-	"+3WnE014fv+ERsNME+9Ew68XcWTKouC6iobRe2Gc2a5SJsPI11Pl6xwm7B1UzICr5vCZQTTnVDi6wJW3",
-	"hWFnAXuzOuHbKlOVp2iLicLch1zzpthwyUufAbslH1uIPlPdIj1HA8nvcDf5tVrCaNr+/dNa/Sc0aQfR",
-	"r1r5cMbBq/tnNFuP/gCNvHGI9+s6wry47dZVHxxdYNJAztFX3Zpa6oNddLHW/Pq1m9LVkH6zORZpWChj",
-	"u+oM3stjmMU45Ry9S+dFAUOHmBSCEEle/HDwiq33YhrlY+dS1R1XITiE/rMlulkGnNADIRl2pliScTlz",
-	"ocqB9JilkIOFRl0Xw1fhYHqAQLvYFh24rtuHC5CHsytfN7xtZ5lWl3D72CZ9p0X/Jxj04PD+GXVHJ03Y",
-	"wQPUvcg4YX8HmurWPZpwtMvJO1rL/lwOivTL2yJB9Wa9oNsz7RpA+zehC/3WOSK08+5w2syupApws8aH",
-	"lMk5ZxCabW2mDIR3iCf9aJtB5fFkj/1MW6bMLkXindnhbnHaE37pif5DDXyFsi1H0D3hyfxPafR/Hqs6",
-	"o/Dlxefk9eAxPr53+OojkduLe432QfHuoyPd0J6xxW48FX9h3T8E6zZrqn804D1dVbWFWX2x48qKiDQl",
-	"VZ1MppbSVShc7a/xDU+zSJhwyVKFh3HlnGPZ+jbkaDBYlcRcdh+HUyOgdkURGg/pa4LYha+WEM5e+8bp",
-	"Tgt7RLzb6il8YsDbbha8075dIbEW8H9ETPwL1z6NM/L3PN8OZk3/pu6FuBPHoqfxWT7I1JWrhaXmxzVc",
-	"y2VFZr8jiv3k/cfOKNZc1hQ/AYANnY93WmoNYesQ8Bd+/Te2Hqdyu9jPI0PYxjfVd2LY0JmxFcC6IjF9",
-	"MIIm176qDRcmJnQn+9bB+vZ3anEU08qGGyCCxC6kG8srmsWN+2LIXZ8LHew9VVvMFYl6usK+ubes/zsN",
-	"8t/vNoDEK4yXb6uJfOM+4Ntw5x06WX+z9hi49jxTjJu5YYRmt/d4xGxSNZrtQ1gyTKTr8Gl1D1xfGvr7",
-	"7YbZjGSrOd9VIP3VfOmuLesvC3kT+tJuvPXtLsbFld05TB6MzagC2h/6konhQv6cwsVYIRkfyULI0kLM",
-	"pqV2V8o0k8yT67A2+Kh8ePDqNe2rxSyzjjjX0OC6O+Sqwi0VfeSJsD9XybxxS1risd/wJGt8Yy89la4H",
-	"Y2vd2n2U94j4vdWO9cT4vfk15xZ/Q+d/dATQ/Kj29wGAv7D3BnoIDWdf18vIYNfbYrovX2lB6u2h9dxt",
-	"fp8cnR98d6NTCNXk5q1iV6DFtMJHBRl3b/V/oPhNEWVs+s6CV8790CDXdoOmu8y47a3/ly0GHf3/BwAA",
-	"//8=",
+	"7Fxfc9u2sv8qGN7O3DaXlmTHThrlyU2Te3KSJpnEGT9EORZErkRUJKADgJZ5Pfrud3YBUKRE2Wpju6ed",
+	"5iWSiD+L/fvbxdLXUaKKhZIgrYmG11EGPAVNHz+C1dXp1ILGbymYRIuFFUpGw+g8A8msYlZXjM+4kDET",
+	"khlIlExNL4ojk2RQcJy44NaCxkn/+jI4ePb1f76L4shWC4iGkbFayFm0WsXR+fn5aWkzkFYk3ML2lv9Q",
+	"S9zR8IotM8UqVTKuob3X5rKrOFpwzQuw/kynSaJKaT9wm23vcJYB425AzHJxCez7Dz8wpZkFY9n3Zz/g",
+	"ZgJHLnB+HEle4HZcpFEcafh3KTSk0dDqEppUfadhGg2j/+qvWd13T03fE/T6Z2LCi1zATdSJlKkpsxmw",
+	"0w+vWUKjdxDlHl58A2mfP3uq/lfz/Yia4cAd9NCzOyBnhfPNQkkDJNEXSk5zkVj8nChpQdJHvljkqEhC",
+	"yf6vBmm93nOfl1or7TZqn3XsjgBXwlgzjtnYszgXhbDjXrSKo1dKT0Sagrx/at4py5bCZsxmwjCTqAWQ",
+	"DdLXWouVpkGqtIw78Txn42mg0hH9WqJ98vz+aUZtMaAvQbNElXnKpLIsVUTzczYWnpBA1iXPRfoR/l2C",
+	"sQ9DnHabMWGING4cO1OVlAVIi87HEUqkXfjhjt5fwGYqfafsaZ6rJWr3Q1CMRsacSsZsUlqie60XBRH1",
+	"nI3dhwup7AV39Dmq3yn7SpXygaj1eskyjgxmpkwy78VQU4N+IpFTJMqR+P4SdK54+lAsDRrKJfLS8jk4",
+	"Xkq1fM7GqqZmjJ5uM14e1AGza38/ut8IrUTER27hLbqRBzmjUqzgsmJLreQMg7YG1B4MdOGR12xUds0t",
+	"OB93p0c+U+ot1zN4GJlOVFqR1hVKozi5ZE+O2RvxEx7QnfXCKnWRI0lO7T5LXtpMafF/D6R4GpzfYeRc",
+	"0FbAGGbVHORzNi4b5GyK4fz8/GATPN0ki02sRfR8lqZcLJS2kP4CqeBnhKUeTDje5aaQ5FxDir53vLnf",
+	"mPhQk3lRIJ0XCPqcyM5RoR2GeogA3PRfZD54AGGNN6n7F9oqYKeAbcGYM9QXwt1aLUBb4WCS06YLG562",
+	"z/IKbT8D5vZi41NPNTFsyH4CrkHTATYQdhzB1UJoMBdix7KZWrIc/QyuT9uzpdJzw6ZaFehTmdpKHqZK",
+	"F9xGw0hI++Q4iqOCX4miLKLhj0+OB4M4KoR03w9rihA8zNC5xBHtcmG9/t4kXGIWKbrDlQGXfmnzq7Vk",
+	"68hf6/3V5FdILG6/hvQb2c+Hs6+UAV3/uPqui5WnZSpAJrAjM0lTjQ6hkQBwmdLnGu6NR+Vg8DiZcAP0",
+	"CfqXh33/1PTdQ//VPR/HbEmeB5fBaWiHSpKLtPSjj4bIj4U1I/k9KviinOQiCSTFrJQ5kiYsWyJmUnnK",
+	"lM1AL4WB5yhczgyX6URdMS6rHzYJx01pQ382BDW9kSRW82KRI5syaxdm2O8nXKem53/vJapoHfHs8Ojx",
+	"8cmTpz86pXkLcoZpy+Hg6Ji0pv4hbknmX6PR1WBwMBpdHU5Ho6unU/z4bNqZq4YsbdvG1inXLWrnFsB0",
+	"Jo4SDRx9GacFa81PuYUDKwroIiDMmVTdqjI25WSMzFxmClB6BU+BCdtpwK3p19vPbz+Oy8xCptexhIZL",
+	"Nf+NZwxz3Bm36wVNY6WsspnwEiUt3raY1mW1TiYvaNC2aDeYdKNPgSvb5MbtYzdOQxNvIzG9K/Vzk1zE",
+	"6tamBTdmqXTKpkqzf5ydfWA/cSOSHnsv84pxhFUZKpsgO57DolvPvl3RH151b9OzNve+Qe9csOjIRXgB",
+	"BIVEOu6x195TAsONNuQR1161Nn/84kj8bw8k2+G1LOkUGxU6fjDFEHVQfz7e4/Ph0eoGX0n6KSwUZj/d",
+	"pCjuluJa8wq/OyC2pfUQfr4VxP2k0mpLpG56l2DWc7YtTaWw15YvcCCCJPyyPxNo7msLRRcfCjCGz/bQ",
+	"VqJyPX7nGV/404BERPUl2qhuRHHUhLFOf3yVK47qXJ122qwx+GJfK7ui9bowfBRHzQrb2rwo+cSlGpko",
+	"FRl93SqO1kl545hrJVzzc0uUC0XLbFvfKfvnp/fvmH/OhLTKgSSVVi5XDmaopoyzuszc6w5m3HT6qA2R",
+	"BWrqGV1Co3JsB8LfiR5Pa2Q2E5eIv6l4H+q19AABQo+d1b8Jw2ZKOZePCKJiYfktZGj5HAwNbCC67giw",
+	"b4AKXvkeQsb+m985aMFkTbmcpPYCW0M2rX2fLIYUojOL2QpYtZIEYvwOvy1m0Ya7oFJTD2+8+Qjjfo9m",
+	"bHPyVgbxSQ6faNqKcoPXbubhE0oMwre7lsCNzN/J21B7CS7Zr5JoSDH/57np9HMb52wswNNCyOGS5zmQ",
+	"Z11qYaHxXQNPdz0e9oWcqu1frebS8ASdDM4pDeh6iZ3Umd8mtC6TQL98DpM3UHV5bZ+azqFytyEEkwp0",
+	"0h9fvWBPTw6fEk7CLz8OHj9FR7Whv/mMOFdnni/Tnz+ddruay82RRycnh8+6xs6dbm/eonLLuK+KYCwx",
+	"VD5C2idVpwud26q95fs3H7rGlQba44yYdY27uj0mzUl3ceOYeOMWd6fHBbqUeC2iT9ARquZQ3Sr+9RJm",
+	"myT88eZ999ezhjq1HMOT423Vo3xteN0sLRydnNxdZYHqUY0br2/3rA5RfZsPa6zRcGJd/F/X0xq+x1UP",
+	"O10CufNmdL33jARjBySlFrb6hAf3l8h1RWfX9TaXjSv3kFuF8hVfJ2VxowAcfg8JdN2rgARNMGdb05dZ",
+	"uyANPj/bJqO7HstcPe+f52d1LY/L1rXBJipr1ddYs6g4gVwtm2U4JetZzxnwJKPbEzybWkpXm5vmatko",
+	"PLxoBCeqrquFV1uKPaFEFw2jX/gcyAk7uNRgrKGfSd9McN8BUbLTwP0ZWEK0yg1IVFHgtFxICCf02FTJ",
+	"vOrVJeHPOo+GUbteOPD/+pjh9F25d7UOOgp/PnLlf4qC/lqBu4YD39vwRmlKk2j9UKicCZuVE6pQzpW2",
+	"LjLSx63ShS/d+xTdVcZxTeQ35NOY5GgytfDyyfglMKmYMKbEU9KZhSbRsNNwePrP32AT5Bfu4pUzI2ZS",
+	"yBkGmuFI8nzJK+MujcdIn5vJDg5SuByTRIQMT1wVdxwzyA240rGbeHDgVz2YQ3UwFTmMe+y9zQIhGmVr",
+	"lqDZ8eC4N5IjeSrZo0dr2T96RFooZ8iHpv4RBZ5wsis846NHpCWPHtGdPFuGpMSrSMEr11gAGnrsHCmc",
+	"KJvF+MtINvVo02T8Ou4LyJRSMiKhNBSfa6M6J4myPnvBdWpIi9t+wVVk1BRFReVwOjaa3VRoYxvOxBER",
+	"SuFUrZ1UdfVWl9I0tDpuiirYjUPsY2fVZHts3DY8KvWLJBtJtQC/IEYX8ikGjanDBskvxJQOUupoFeOB",
+	"bmJuUI9wRLbkVY+de8qdz2AJl6zg85rzXtm4rDypnm8dHCUngCgpeIEzZyPoomg/ZwNmOy3VpbGGFCHh",
+	"WldMWGL/S8pm64O7eaZMEoA0qKhhR4NBzHhu1PoyxHHYMKMKsJmQsx57JSBPTaPD5pLnJTCugeUwtUyV",
+	"tsc+y7lUSzmSUzeaygWh0QSHiplUGtIeozKFcdZdA9dQ1EtUCmY3o+hsH9GfomHzRleF7/tBXTZMwjJ4",
+	"GfTzMgE0JqfsdMp1lQBPNIGpCtfSGM7mkDI+obPOuJBDqisoPTcjWUorcvzub8dcjMhFAtJhUe8rTxc8",
+	"yeDgqDfY8pjL5bLH6XFP6VnfzzX9t69fvHz36SXNQdcsbB68LhMUc2yFPIjiCP2Mc6mHvYEbjtrOFyIa",
+	"Ro97g95jhy4yikz93hLy/IDk0/91OTe9cDc821UMp4Is4s+4lV4Q7wplLMvFRHMtwDDMqTDk17r2Oo2G",
+	"EW5zMaNqcauP7WgwuLM76zb83nHrjoeg2Hg8ONm1YE1hf6u7aRVHJ47kmyfW3WU04fHtExrtPk20Fg2/",
+	"fI0jUxYF11U0jN4K4+x9nfAZRkGC6nbnMGFvoGIGXC2KzwxiUaf70VdcuQUErrlIVw4EONM5mNXp6k5l",
+	"UHmKRpwozNzIp2/LG5e88Pm7W/K+pe/z7B1idzR4we8lv1YbHk07vH1aq3uGJu0h+nX7JM44enb7jGbj",
+	"1B+gkdcOr3/ZxLhfV9266qOqi2gayKv6mmFTS32UjL5u9C9/6aZ0PaTf7G9GGhbK2K4qiQ8PGJ8xwLkI",
+	"4YoRooChg1oK0Ysk9388eMY2+1+N8kF3qep+sRBVQvfcEv0z5Q8j6SAQO1MsybicuRjn0oSYpZCDhUZV",
+	"GuNe4RKFgJ32sS06cH3rEK5v7s6ufNVz1c6RrS5hdd8mfaNF/xkMenB8+4y6H5Um7OEB6v5vnHC4B011",
+	"4yFNONnn5B2NcX8tB0X65W2RML7ceMFg2zPtG0D716Hzf+UcEdp5dzhtpmVSBZxaA0tKAZ0zCK3CNlMG",
+	"wjMEon60zaDyQLTHfqYtU2aXIvHO7Hi/OO0Jv/BE/6EGvobnliNan/Bk/pc0+r+OVZ1R+PLic/K68xgf",
+	"3zp8/fbO6uutRnunePfekW5oLtlhN56Kv7HuH4J1m1XdPxrwvl7X5IVZvyXl6pGINCWVq0ymltKVNlzR",
+	"sPHeVLO6mHDJUoWHcXWgU9l6s+VkMFjX0lxZIA6nRkDtqik0HtLnBLELX2YhnL3xXtmNFnaPeLfVEfnA",
+	"gLfd6nijfbsKZC3gP0VM/BvXPowz8jdN3w5mTf+67uS4Eceip/FZPsjU1bmFpdbNDVzLZUVmvyeK/ej9",
+	"x94o1lzUFD8AgA19mzdaag1h6xDwN379D7Yep3L72M89Q9jGa/E3YtjQV7ITwLoiMb3ugibXviwONy0m",
+	"9Fb7xsf6/nlqcRTTyoarI4LELqQbyyuaxY1738ld/gsd7D1VO8wViXq4GwGzx33A7zLI/7zbABKvMF6+",
+	"rRb4rfuAb8OdN+hk/cbdfeDa80wxbuaGEZrd3aESs0nVeFUghCXDRLoJn9YXyPVto78Yb5jNSLZeLXAV",
+	"SH+nX7r7zvq9SN6EvrQbb715jHFxbXcOkwdjM6qA9mvKZGK4kD+ncDFWSMZHshCytBCzaandXTTNJPPk",
+	"OqwNPiofHz17TvtqMcusI851Qrj+ErmucEtFr6gi7M9VMm9cr5Z47Jc8yRp/10B6Kl3zxs66tXul8B7x",
+	"e6uZ7IHxe/Nd1B3+hs5/7wig+Urw7wMAf2PvLfQQ2uW+bJaRwW7203RfvtKC1BRE67k2gD45Oj+4y9MV",
+	"vHLOgtZx3TVoaMuMEy5p/eUbQ8DipjarEO8pVljFLkGLaYU/FeQhGkt6yldfV/8fAAD//w==",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,
