@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -284,5 +285,44 @@ func TestRingIsHidden(t *testing.T) {
 	shown := fmt.Sprintf("%v %+v %#v %s %x ", ring, ring, ring, ring, ring) + log.String() + string(marshalled)
 	if strings.Contains(shown, stored.Private) || !strings.Contains(shown, hiddenKey) {
 		t.Errorf("shown as %s", shown)
+	}
+}
+
+// Servers that start at the same time, on the same new directory, sign with the same key.
+func TestRingIsMadeOnce(t *testing.T) {
+	t.Parallel()
+	for range 20 {
+		path := filepath.Join(t.TempDir(), "keys.json")
+		rings, errs := make([]Ring, 8), make([]error, 8)
+		var servers sync.WaitGroup
+		for i := range rings {
+			servers.Go(func() { rings[i], errs[i] = OpenRing(path) })
+		}
+		servers.Wait()
+		if err := errors.Join(errs...); err != nil {
+			t.Fatal(err)
+		}
+		for _, ring := range rings {
+			if got, want := ring.Entries()[0].ID, rings[0].Entries()[0].ID; got != want {
+				t.Fatalf("the keys are %s and %s", got, want)
+			}
+		}
+	}
+}
+
+// What is wrong with a file is said when it is loaded, and the file is left as it is.
+func TestBadRingFile(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "keys.json")
+	if err := CreateSecretFile(path, []byte("{}")); err != nil {
+		t.Fatal(err)
+	}
+	for name, open := range map[string]func(string) (Ring, error){"load": LoadRing, "open": OpenRing} {
+		if _, err := open(path); !errors.Is(err, errNoRing) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if content, err := os.ReadFile(path); err != nil || string(content) != "{}" {
+		t.Errorf("the file has %q: %v", content, err)
 	}
 }
