@@ -282,9 +282,13 @@ func TestRingIsHidden(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	shown := fmt.Sprintf("%v %+v %#v %s %x ", ring, ring, ring, ring, ring) + log.String() + string(marshalled)
-	if strings.Contains(shown, stored.Private) || !strings.Contains(shown, hiddenKey) {
-		t.Errorf("shown as %s", shown)
+	for _, shown := range []string{
+		fmt.Sprintf("%v", ring), fmt.Sprintf("%+v", ring), fmt.Sprintf("%#v", ring), fmt.Sprintf("%s", ring), fmt.Sprintf("%x", ring),
+		log.String(), string(marshalled),
+	} {
+		if strings.Contains(shown, stored.Private) || !strings.Contains(shown, hiddenKey) {
+			t.Errorf("shown as %s", shown)
+		}
 	}
 }
 
@@ -324,5 +328,52 @@ func TestBadRingFile(t *testing.T) {
 	}
 	if content, err := os.ReadFile(path); err != nil || string(content) != "{}" {
 		t.Errorf("the file has %q: %v", content, err)
+	}
+}
+
+func TestFollowRingRefusesWhatItCannotRead(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "keys.json")
+	if keys, err := FollowRing(path, testNow, SourceOptions{}); !errors.Is(err, fs.ErrNotExist) || keys != nil {
+		t.Errorf("no file: %v %v", keys, err)
+	}
+	if err := CreateSecretFile(path, []byte("{}")); err != nil {
+		t.Fatal(err)
+	}
+	if keys, err := FollowRing(path, testNow, SourceOptions{}); !errors.Is(err, errNoRing) || keys != nil {
+		t.Errorf("no keys: %v %v", keys, err)
+	}
+}
+
+// A closed ring is followed no more, and goes on with what it has; but no longer than a key may sign.
+func TestClosedRingKeepsItsKeys(t *testing.T) {
+	t.Parallel()
+	f := followTestRing(t)
+	_, before := mintedBy(t, f.keys)
+	f.keys.Close()
+	ring, err := LoadRing(f.path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	rotated, err := ring.Rotate(f.clock(), f.clock(), 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	content, err := rotated.Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := ReplaceSecretFile(f.path, content); err != nil {
+		t.Fatal(err)
+	}
+	for end := time.Now().Add(50 * time.Millisecond); time.Now().Before(end); { // it was looked at every millisecond
+		if _, after := mintedBy(t, f.keys); after != before {
+			t.Fatal("the file is still followed")
+		}
+	}
+	ended := Ring{keys: []ringKey{{LocalKey: ring.keys[0].LocalKey, until: f.clock()}}}
+	f.keys.ring.Store(&ended)
+	if token, err := f.keys.Mint(Claims{}); !errors.Is(err, errNoSigner) {
+		t.Errorf("a key that has ended signs %s: %v", token, err)
 	}
 }
