@@ -21,8 +21,8 @@ const (
 	DefaultTimeout         = 15 * time.Second
 	DefaultAttempts        = 16
 	DefaultKeep            = 30 * 24 * time.Hour
-	DefaultConcurrency     = 32
-	DefaultPerSubscription = 8
+	DefaultConcurrency     = 128
+	DefaultPerSubscription = 32
 	defaultPoll            = time.Second
 	defaultFirstPause      = 5 * time.Second
 	defaultLongestPause    = time.Hour
