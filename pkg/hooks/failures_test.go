@@ -3,10 +3,13 @@ package hooks_test
 import (
 	"bytes"
 	"context"
+	"errors"
+	"fmt"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -14,7 +17,10 @@ import (
 
 	"github.com/kortwallet/kort/pkg/cardcode"
 	"github.com/kortwallet/kort/pkg/hooks"
+	"github.com/kortwallet/kort/pkg/ledger"
+	"github.com/kortwallet/kort/pkg/pgtest"
 	"github.com/kortwallet/kort/pkg/repository"
+	"github.com/kortwallet/kort/pkg/repository/repotest"
 )
 
 // pinged waits until the ping of a new subscription was tried.
@@ -127,6 +133,48 @@ func TestSecretsOutliveTheirDataKey(t *testing.T) {
 		}
 		checkSigned(w.t, r.all()[0])
 	})
+}
+
+// When the database is killed and comes back, what it has is told of: what was on its way
+// a second time perhaps, and all in order.
+func TestDatabaseIsKilled(t *testing.T) {
+	t.Parallel()
+	cluster := pgtest.NewCluster(t)
+	cluster.Start()
+	o := local()
+	o.Timeout = time.Second // what was taken and not settled is free again after that and a quarter of a minute
+	w := newWorld(t, repotest.Migrated(t, repository.Options{PostgresURL: cluster.URL()}), o)
+	r := newReceiver(t, nil)
+	w.subscribe(r.URL)
+	for i := range 4 {
+		w.card(fmt.Sprint("card-", i), 0)
+	}
+	told := 0
+	for kill := range 3 {
+		var running sync.WaitGroup
+		for worker := range 4 {
+			running.Go(func() {
+				for i := range 20 {
+					op := &ledger.Transact{
+						ID: repotest.ID(t), Action: ledger.ActionFund, CardID: fmt.Sprint("card-", i%4), RefID: fmt.Sprint(kill, worker, i), Amount: 1,
+						AmountGiven: true, Currency: ledger.NOK,
+					}
+					// What is refused for the outage is not there, and nobody is to hear of it.
+					if _, err := w.poster.Submit(context.Background(), account, op); err != nil && !errors.Is(err, repository.ErrUnavailable) {
+						t.Error(err)
+					}
+				}
+			})
+		}
+		w.await(func() bool { return len(r.of("wallet_transaction")) > told+10 }, func() string { return "nothing more is told" })
+		cluster.Kill()
+		cluster.Start()
+		running.Wait()
+		told = len(r.of("wallet_transaction"))
+	}
+	count := w.d.Raw(t).Number(t, "SELECT count(*) FROM transactions")
+	w.awaitAll(r, int(count))
+	w.checkOrder(r, false)
 }
 
 // Secrets that are drawn are good, and each is another.
