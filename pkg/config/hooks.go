@@ -14,7 +14,7 @@ type Hooks struct {
 	HookTimeout     time.Duration `name:"hook-timeout" env:"KORT_HOOK_TIMEOUT" default:"15s" placeholder:"DURATION" group:"Webhooks:" help:"Longest time for a receiver to acknowledge an event."`
 	HookAttempts    int           `name:"hook-attempts" env:"KORT_HOOK_ATTEMPTS" default:"16" placeholder:"N" group:"Webhooks:" help:"Attempts after which an event is given up. The pauses between them grow from seconds to an hour."`
 	HookKeep        time.Duration `name:"hook-keep" env:"KORT_HOOK_KEEP" default:"720h" placeholder:"DURATION" group:"Webhooks:" help:"Time for which deliveries can be looked at once they are settled."`
-	HookConcurrency int           `name:"hook-concurrency" env:"KORT_HOOK_CONCURRENCY" default:"32" placeholder:"N" group:"Webhooks:" help:"Events that this server sends at the same time; a quarter of them to one subscription at most."`
+	HookConcurrency int           `name:"hook-concurrency" env:"KORT_HOOK_CONCURRENCY" default:"128" placeholder:"N" group:"Webhooks:" help:"Events that this server sends at the same time; a quarter of them to one subscription at most."`
 }
 
 // Bounds of the settings.

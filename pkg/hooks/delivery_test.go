@@ -382,6 +382,14 @@ func TestPurge(t *testing.T) {
 		if n := count("hook_deliveries"); n != 3 {
 			w.t.Errorf("%d deliveries once a subscription is removed, want 3", n)
 		}
+		raw := w.d.Raw(w.t)
+		for i := range 1100 { // more than goes in one commit
+			raw.MustExec(w.t, `INSERT INTO hook_deliveries (account_id, subscription_id, id, event, stream_id, position, created_at, settled_at)
+				VALUES (?, ?, ?, 'wallet_card', ?, 1, 0, ?)`, account, kept.String(), uuid.NewString(), uuid.NewString(), i+1)
+		}
+		if n, err := w.d.PurgeHooks(ctx, ledger.MicrosOf(time.Now().Add(-time.Hour))); err != nil || n != 500 {
+			w.t.Errorf("%d go in one commit, want 500: %v", n, err)
+		}
 		purge(time.Now().Add(time.Hour))
 		if n, hooks := count("hook_deliveries"), count("hook_subscriptions"); n != 0 || hooks != 1 {
 			w.t.Errorf("%d deliveries and %d subscriptions after everything has got old, want 0 and 1", n, hooks)

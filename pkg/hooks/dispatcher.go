@@ -21,8 +21,8 @@ const (
 	DefaultTimeout         = 15 * time.Second
 	DefaultAttempts        = 16
 	DefaultKeep            = 30 * 24 * time.Hour
-	DefaultConcurrency     = 32
-	DefaultPerSubscription = 8
+	DefaultConcurrency     = 128
+	DefaultPerSubscription = 32
 	defaultPoll            = time.Second
 	defaultFirstPause      = 5 * time.Second
 	defaultLongestPause    = time.Hour
@@ -35,6 +35,9 @@ const (
 	leaseBeyond = 15 * time.Second
 	// leaseMargin is what has to be left of that for an attempt to begin.
 	leaseMargin = 5 * time.Second
+	// roundTimeout is longer than the time limit of any statement, so that only a dead
+	// connection meets it.
+	roundTimeout = 45 * time.Second
 	// troublePause is the wait after a database was asked in vain.
 	troublePause = time.Second
 	// purgeEvery is the time between two looks for old deliveries.
@@ -122,6 +125,7 @@ type Dispatcher struct {
 	busy     map[uuid.UUID]int
 	outcomes map[string][]repository.HookOutcome // by account, not yet noted
 	turn     int                                 // whose turn it is among the subscriptions
+	troubled bool                                // the database could not be asked
 }
 
 // result is what became of a chain.
@@ -183,12 +187,10 @@ func (d *Dispatcher) run() {
 		d.o.Log.Warn("webhooks: deliveries of an earlier server could not be taken over", "error", err)
 	}
 	for stopping := false; ; {
-		again, err := d.round(!stopping)
-		if err != nil {
-			d.o.Log.Warn("webhooks: the database could not be asked", "error", err)
-			if !d.pause(troublePause) && stopping {
-				return // whoever takes the deliveries next sends them again
-			}
+		again, err := d.boundedRound(!stopping)
+		d.report(err)
+		if err != nil && !d.pause(troublePause) && stopping {
+			return // whoever takes the deliveries next sends them again
 		}
 		if stopping && d.flying == 0 && len(d.outcomes) == 0 {
 			return
@@ -211,6 +213,30 @@ func (d *Dispatcher) run() {
 	}
 }
 
+// report logs the beginning and the end of trouble with the database.
+func (d *Dispatcher) report(err error) {
+	switch {
+	case err != nil && !d.troubled:
+		d.o.Log.Warn("webhooks: the database cannot be asked, nothing is sent meanwhile", "error", err)
+	case err == nil && d.troubled:
+		d.o.Log.Info("webhooks: the database can be asked again")
+	}
+	d.troubled = err != nil
+}
+
+// boundedRound is a round that a network cannot swallow. What became of it may be unknown
+// then: outcomes that were noted are not noted twice, and deliveries that were taken are
+// anybody's again when their time is up.
+func (d *Dispatcher) boundedRound(take bool) (again bool, err error) {
+	ctx := context.Background() // a commit is nobody's to cancel
+	if d.store.Postgres() {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, roundTimeout)
+		defer cancel()
+	}
+	return d.round(ctx, take)
+}
+
 // pause tells whether there was time for it.
 func (d *Dispatcher) pause(length time.Duration) bool {
 	select {
@@ -231,15 +257,13 @@ func (d *Dispatcher) collect(r result) {
 
 // round notes what came of deliveries and, if it may, takes more. Again tells that there
 // is more to do at once.
-func (d *Dispatcher) round(take bool) (again bool, err error) {
+func (d *Dispatcher) round(ctx context.Context, take bool) (again bool, err error) {
 	for len(d.results) > 0 {
 		d.collect(<-d.results)
 	}
-	ctx := context.Background() // a commit is nobody's to cancel
-	now := time.Now()
 	takes := map[string][]repository.HookTake{}
 	if take && d.flying < d.o.Concurrency {
-		queues, err := d.store.DueHooks(ctx, ledger.MicrosOf(now))
+		queues, err := d.store.DueHooks(ctx, ledger.MicrosOf(time.Now()))
 		if err != nil {
 			return false, err
 		}

@@ -27,7 +27,7 @@ const (
 	account = repotest.Account
 	secret  = cardcode.Secret("whsec_c2VjcmV0LXNlY3JldC1zZWNyZXQtc2VjcmV0IQ==")
 	// patience is how long a test waits for what has to happen.
-	patience = 20 * time.Second
+	patience = time.Minute
 )
 
 // world is a database with a poster and a dispatcher.

@@ -4,14 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strconv"
 
 	"github.com/kortwallet/kort/pkg/ledger"
 )
-
-// hookPurgeBatch is how many deliveries are removed in one commit, so that no other
-// waits long for it.
-const hookPurgeBatch = 500
 
 // PurgeHooks removes a small part of what is no longer needed: deliveries that were
 // settled before a moment, and all there is of subscriptions that were removed. It
@@ -32,12 +27,13 @@ func (s *Store) PurgeHooks(ctx context.Context, settledBefore ledger.Micros) (re
 }
 
 func (s *Store) purgeHook(ctx context.Context, row *hookSubscriptionRow, settledBefore ledger.Micros) (removed int, err error) {
-	which, args := "h.settled_at < $3", []any{row.AccountID, row.ID.String(), int64(settledBefore)}
+	purge, args := s.texts.hooks.purge, []any{row.AccountID, row.ID.String(), int64(settledBefore)}
+	old := "SELECT 1 FROM hook_deliveries AS h WHERE h.account_id = $1 AND h.subscription_id = $2"
 	if row.DeletedAt != nil {
-		which, args = "true", args[:2]
+		purge, args = s.texts.hooks.purgeAll, args[:2]
+	} else {
+		old += " AND h.settled_at < $3"
 	}
-	old := "SELECT h.id FROM hook_deliveries AS h WHERE h.account_id = $1 AND h.subscription_id = $2 AND " + which
-	purge := "DELETE FROM hook_deliveries WHERE account_id = $1 AND subscription_id = $2 AND id IN (" + old + " LIMIT " + strconv.Itoa(hookPurgeBatch) + ")"
 	if some, err := s.any(ctx, old, args...); err != nil {
 		return 0, fmt.Errorf("look for old deliveries: %w", err)
 	} else if !some {
@@ -47,7 +43,6 @@ func (s *Store) purgeHook(ctx context.Context, row *hookSubscriptionRow, settled
 			return 0, nil
 		}
 		purge = "DELETE FROM hook_subscriptions WHERE account_id = $1 AND id = $2"
-		args = args[:2]
 	}
 	err = s.Write(ctx, func(tx *Tx) error {
 		if err := tx.begin(ctx); err != nil {

@@ -16,6 +16,7 @@ type hookStatements struct {
 	due                lookup // the next deliveries of a subscription
 	take, park         string
 	settle, free, wake string
+	purge, purgeAll    string // what was settled before a moment; all there is
 }
 
 const (
@@ -24,6 +25,8 @@ const (
 	// hookChain is how many deliveries of a stream go out behind each other in one go, and
 	// how many are woken when the one before them is settled.
 	hookChain = 16
+	// hookPurgeBatch is how many are removed in one commit, so that no other waits long.
+	hookPurgeBatch = 500
 )
 
 func (s *Store) hookStatements() hookStatements {
@@ -49,16 +52,25 @@ func (s *Store) hookStatements() hookStatements {
 	t.park = d.placeholders(`UPDATE hook_deliveries SET next_at = $6
 		WHERE account_id = $1 AND subscription_id = $2 AND id = $3 AND EXISTS (SELECT 1 FROM hook_deliveries AS h
 			WHERE h.account_id = $1 AND h.subscription_id = $2 AND h.stream_id = $4 AND h.settled_at IS NULL AND h.position < $5)`)
+	// Rows are found by their keys. Written as the indexes of what is not settled have it,
+	// this would lead PostgreSQL to read all of such an index for one row.
+	const unsettled = `coalesce(settled_at, -1) = -1`
 	// One whose time was up belongs to whoever took it since.
-	const mine = ` WHERE account_id = $1 AND subscription_id = $2 AND id = $3 AND settled_at IS NULL AND in_flight AND next_at = $4`
+	const mine = ` WHERE account_id = $1 AND subscription_id = $2 AND id = $3 AND ` + unsettled + ` AND in_flight AND next_at = $4`
 	t.settle = d.placeholders(`UPDATE hook_deliveries SET in_flight = false, next_at = $5, settled_at = $6, delivered = $7,
 		attempts = attempts + 1, attempted_at = $8, duration_us = $9, http_status = $10, response = $11, failure = $12` + mine)
 	t.free = d.placeholders(`UPDATE hook_deliveries SET in_flight = false, next_at = $5` + mine)
 	// Also of those that are due already: another server may just be parking one.
 	t.wake = d.placeholders(`UPDATE hook_deliveries SET next_at = 0
-		WHERE account_id = $1 AND subscription_id = $2 AND NOT in_flight AND id IN (
-			SELECT h.id FROM hook_deliveries AS h WHERE h.account_id = $1 AND h.subscription_id = $2 AND h.stream_id = $3
-				AND h.settled_at IS NULL ORDER BY h.position LIMIT ` + strconv.Itoa(hookChain) + `) AND settled_at IS NULL`)
+		WHERE account_id = $1 AND subscription_id = $2 AND stream_id = $3 AND settled_at IS NULL AND NOT in_flight AND position <= (
+			SELECT max(p.position) FROM (SELECT h.position FROM hook_deliveries AS h WHERE h.account_id = $1 AND h.subscription_id = $2
+				AND h.stream_id = $3 AND h.settled_at IS NULL ORDER BY h.position LIMIT ` + strconv.Itoa(hookChain) + `) AS p)`)
+	t.purge = d.placeholders(`DELETE FROM hook_deliveries WHERE account_id = $1 AND subscription_id = $2 AND settled_at <= (
+		SELECT max(p.settled_at) FROM (SELECT h.settled_at FROM hook_deliveries AS h WHERE h.account_id = $1 AND h.subscription_id = $2
+			AND h.settled_at < $3 ORDER BY h.settled_at LIMIT ` + strconv.Itoa(hookPurgeBatch) + `) AS p)`)
+	t.purgeAll = d.placeholders(`DELETE FROM hook_deliveries WHERE account_id = $1 AND subscription_id = $2 AND id <= (
+		SELECT p.id FROM (SELECT h.id FROM hook_deliveries AS h WHERE h.account_id = $1 AND h.subscription_id = $2
+			ORDER BY h.id LIMIT ` + strconv.Itoa(hookPurgeBatch) + `) AS p ORDER BY p.id DESC LIMIT 1)`)
 	return t
 }
 

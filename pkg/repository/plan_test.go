@@ -135,6 +135,8 @@ func notByKey(t *testing.T, s *Store, text string) (problems []string) {
 	key := map[string]string{
 		"cards_pkey": "id", "cards_live_card_id": "card_id", "transactions_pkey": "id", "transactions_ref_id": "ref_id",
 		"holds_pkey": "id", "tokens_pkey": "id", "tokens_hash": "hash", "tokens_ref_id": "ref_id", "tokens_card": "card_object_id",
+		"hook_deliveries_pkey": "id", "hook_deliveries_due": "next_at", "hook_deliveries_stream": "stream_id", "hook_deliveries_settled": "settled_at",
+		"hook_subscriptions_pkey": "account_id",
 	}
 	var roots []struct{ Plan planNode }
 	if err := json.Unmarshal([]byte(plan), &roots); err != nil || len(roots) != 1 {
