@@ -50,3 +50,17 @@ func mustKey(t *testing.T) Key {
 	}
 	return key
 }
+
+// What was sealed by an earlier version opens in this one.
+func TestSealedBefore(t *testing.T) {
+	t.Parallel()
+	key, err := ParseKey(strings.Repeat("ab", KeyBytes))
+	if err != nil {
+		t.Fatal(err)
+	}
+	const sealed = "2ZZ30YgZiDUwhbGci8wIqKQqgKOB95EUwvJg3lDJJWnlQoKLPntq"
+	opened, err := key.Open(Hook, "T12345678", "0197a6d2-0000-7000-8000-000000000001", sealed)
+	if err != nil || opened.Reveal() != "whsec_known" {
+		t.Errorf("opened: %q, %v", opened.Reveal(), err)
+	}
+}
