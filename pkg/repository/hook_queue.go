@@ -25,9 +25,10 @@ type HookQueue struct {
 // DueHooks lists the subscriptions of all accounts that have deliveries which are due.
 // Whether one of them may go out is another question: it may wait for the one before.
 func (s *Store) DueHooks(ctx context.Context, now ledger.Micros) (queues []HookQueue, err error) {
-	const text = `SELECT s.account_id, s.id FROM hook_subscriptions AS s WHERE s.deleted_at IS NULL AND EXISTS (
-		SELECT 1 FROM hook_deliveries AS d WHERE d.account_id = s.account_id AND d.subscription_id = s.id
-			AND d.settled_at IS NULL AND d.next_at <= ?) ORDER BY s.account_id, s.id`
+	// In search of any that is due, PostgreSQL would rather read all that wait.
+	const text = `SELECT s.account_id, s.id FROM hook_subscriptions AS s WHERE s.deleted_at IS NULL AND (
+		SELECT d.next_at FROM hook_deliveries AS d WHERE d.account_id = s.account_id AND d.subscription_id = s.id
+			AND d.settled_at IS NULL ORDER BY d.next_at LIMIT 1) <= ? ORDER BY s.account_id, s.id`
 	err = s.onWorkingConns(ctx, func() error {
 		var rows []hookSubscriptionRow
 		if err := s.read.NewRaw(text, int64(now)).Scan(ctx, &rows); err != nil {
