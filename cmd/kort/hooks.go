@@ -16,7 +16,7 @@ func (s *server) openHooks(context.Context) error {
 	//nolint:contextcheck // what it commits is nobody's to cancel
 	s.hooks = hooks.Start(s.store, hooks.Options{
 		Targets: hooks.Targets{HTTP: settings.HookHTTP || s.settings.Dev, Private: settings.HookPrivate || s.settings.Dev},
-		Keys:    s.dataKeys, Log: s.log,
+		Keys:    s.dataKeys, Log: s.log, Attempted: s.watch.Hooks(),
 		Timeout: settings.HookTimeout, Attempts: settings.HookAttempts, Keep: settings.HookKeep,
 		Concurrency: settings.HookConcurrency, PerSubscription: (settings.HookConcurrency + concurrencyPerHook - 1) / concurrencyPerHook,
 	})

@@ -5,9 +5,11 @@ import (
 	"io"
 	"maps"
 	"net/http"
+	"net/http/httptest"
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/prometheus/common/expfmt"
@@ -260,4 +262,37 @@ func TestMetricsAreThereFromTheStart(t *testing.T) {
 	if len(operations) != cards+identity+hooks+probesDocsAndNone || len(slices.Compact(operations)) != len(operations) {
 		t.Errorf("the operations are %q", operations)
 	}
+}
+
+// What becomes of events is counted: one that arrives, one that its receiver does not want, and one that fails at first.
+func TestMetricsOfWebhooks(t *testing.T) {
+	t.Parallel()
+	onBothEngines(t, func(t *testing.T, database []string) {
+		var mu sync.Mutex
+		statuses := map[string][]int{"ping": {http.StatusOK}, "wallet_card": {http.StatusGone}, "wallet_transaction": {http.StatusBadGateway, http.StatusOK}}
+		receiver := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			mu.Lock()
+			defer mu.Unlock()
+			name := r.Header.Get("event")
+			if left := statuses[name]; len(left) > 0 {
+				w.WriteHeader(left[0])
+				statuses[name] = left[1:]
+			} else {
+				t.Errorf("%s comes once more", name)
+			}
+		}))
+		defer receiver.Close()
+		server := serveHere(t, dev(database, "--metrics-addr=localhost:0")...)
+		defer server.close()
+		made := server.send(http.MethodPost, hooksPath, server.token(),
+			`{"config":{"url":"`+receiver.URL+`"},"events":["wallet_transaction","wallet_card"]}`)
+		if made.status != http.StatusOK {
+			t.Fatalf("subscribe: %d %s", made.status, made.body)
+		}
+		server.createCard(server.token(), `{"card_id":"gift","amount":1,"currency":"NOK"}`)
+		server.awaitCounts(map[string]samples{
+			"kort_webhook_attempts_total":    {"outcome=delivered": 2, "outcome=failed": 1, "outcome=given_up": 1},
+			"kort_webhook_lag_seconds_count": {"": 2},
+		})
+	})
 }

@@ -26,6 +26,7 @@ func (d *Dispatcher) deliver(c *repository.HookChain, facts *repository.HookFact
 		if going {
 			if o.Attempt = d.attempt(c.Account, &c.Events[i], facts); o.Attempt != nil {
 				d.judge(&o, c.Attempts[i]+1)
+				d.count(&o)
 			}
 			// Behind one that is to be tried again, the rest has to wait for it.
 			nextAt, going = o.NextAt, o.SettledAt != nil
@@ -83,6 +84,40 @@ func (d *Dispatcher) judge(o *repository.HookOutcome, n int64) {
 		d.o.Log.Warn("webhooks: a delivery was given up", "subscription", o.Event.Subscription, "delivery", o.Event.ID,
 			"attempts", n, "status", a.Status, "failure", a.Failure)
 	}
+}
+
+// Attempted is what came of an attempt.
+type Attempted struct {
+	Outcome Outcome
+	// Lag is the time from what the event tells of to the end of the attempt.
+	Lag time.Duration
+}
+
+// Outcome says how an attempt ended.
+type Outcome string
+
+// The outcomes.
+const (
+	OutcomeDelivered Outcome = "delivered"
+	OutcomeFailed    Outcome = "failed" // it is tried again
+	OutcomeGivenUp   Outcome = "given_up"
+)
+
+// Outcomes lists all of them.
+func Outcomes() []Outcome { return []Outcome{OutcomeDelivered, OutcomeFailed, OutcomeGivenUp} }
+
+func (d *Dispatcher) count(o *repository.HookOutcome) {
+	if d.o.Attempted == nil {
+		return
+	}
+	a := Attempted{Outcome: OutcomeFailed, Lag: o.Attempt.At.Time().Add(o.Attempt.Duration).Sub(o.Event.CreatedAt.Time())}
+	switch {
+	case o.Attempt.Delivered:
+		a.Outcome = OutcomeDelivered
+	case o.SettledAt != nil:
+		a.Outcome = OutcomeGivenUp
+	}
+	d.o.Attempted(a)
 }
 
 // pauseAfter is how long to wait after the n-th attempt: any time up to a bound that

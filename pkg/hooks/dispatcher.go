@@ -53,6 +53,8 @@ type Options struct {
 	// Resolver finds the addresses of hosts; nil is the system's.
 	Resolver  *net.Resolver
 	UserAgent string
+	// Attempted, when set, is told of each attempt. It must be quick, and is called by many at once.
+	Attempted func(Attempted)
 	// Timeout bounds an attempt.
 	Timeout time.Duration
 	// Attempts is after how many a delivery is given up.

@@ -114,7 +114,7 @@ var table = map[string]rule{
 
 	// It turns what the parts of a server report into metrics and traces.
 	"pkg/observe": {
-		ours:    []string{"gen", "pkg/httpapi", "pkg/ledger", "pkg/posting"},
+		ours:    []string{"gen", "pkg/hooks", "pkg/httpapi", "pkg/ledger", "pkg/posting"},
 		foreign: []string{"github.com/prometheus/client_golang", "go.opentelemetry.io/otel"},
 	},
 

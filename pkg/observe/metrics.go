@@ -29,11 +29,12 @@ type Metrics struct {
 	registry *prometheus.Registry
 	requests *requestMetrics
 	writes   *writeMetrics
+	hooks    *hookMetrics
 }
 
 // NewMetrics starts to count, from zero.
 func NewMetrics(build Build) *Metrics {
-	m := &Metrics{registry: prometheus.NewRegistry(), requests: newRequestMetrics(), writes: newWriteMetrics()}
+	m := &Metrics{registry: prometheus.NewRegistry(), requests: newRequestMetrics(), writes: newWriteMetrics(), hooks: newHookMetrics()}
 	about := prometheus.NewGauge(prometheus.GaugeOpts{
 		Name: "kort_build_info", Help: "Always 1. The labels say which program this is.",
 		ConstLabels: prometheus.Labels{"version": build.Version, "commit": build.Commit, "go_version": runtime.Version()},
@@ -42,6 +43,7 @@ func NewMetrics(build Build) *Metrics {
 	m.registry.MustRegister(about, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	m.registry.MustRegister(m.requests.collectors()...)
 	m.registry.MustRegister(m.writes.collectors()...)
+	m.registry.MustRegister(m.hooks.collectors()...)
 	return m
 }
 
