@@ -562,6 +562,12 @@ func TestSigningKeyRotates(t *testing.T) {
 		s.rotate(t, 0) // the key is in wrong hands
 		s.now.Add(int64(2 * auth.Leeway / time.Second))
 		await(2, keys[1]["kid"]) // the first one has still its time
+		// What is published is read a moment before tokens are judged by it.
+		for end := time.Now().Add(10 * time.Second); time.Now().Before(end); time.Sleep(time.Millisecond) {
+			if r := a.do(t, call{operation: "aid_cards_get", token: fresh}); r.status != http.StatusOK {
+				break
+			}
+		}
 		reads("unauthorized", fresh)
 		reads(ok, old)
 		reads(ok, s.accessToken(t, a.id, client))
