@@ -41,7 +41,9 @@ func (s Sandbox) Serve(directory string) Serve {
 		Listen: Listen{
 			Addr: addr, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 30 * time.Second,
 			WriteTimeout: 15 * time.Minute, // longer than the longest latency that a fault can have
-			IdleTimeout:  2 * time.Minute, ShutdownTimeout: 5 * time.Second,
+			IdleTimeout:  2 * time.Minute,
+			// A connection that was opened and never used, as clients do that have webhooks sent to the inbox, is waited for 5 s.
+			ShutdownTimeout: 15 * time.Second,
 		},
 		Identity: Identity{TokenTTL: DefaultTokenTTL},
 		Log:      s.Log,
