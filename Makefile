@@ -19,7 +19,7 @@ GO_LICENSES   := go run github.com/google/go-licenses@v1.6.0
 WITH_POSTGRES := go run ./pkg/pgtest/withpostgres
 
 # What has goroutines of its own or is called from many.
-RACE_PACKAGES := ./pkg/posting/... ./pkg/repository/... ./pkg/httpapi/... ./pkg/auth/... ./pkg/hooks/...
+RACE_PACKAGES := ./pkg/posting/... ./pkg/repository/... ./pkg/httpapi/... ./pkg/auth/... ./pkg/hooks/... ./pkg/identity/... ./pkg/sandbox/... ./pkg/observe/...
 
 # To be set on the command line: make test TESTFLAGS=-v, make run ARGS="--addr :9000".
 TESTFLAGS ?=
