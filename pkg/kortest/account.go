@@ -152,8 +152,8 @@ func LostAnswer(operation string) Fault {
 	return Fault{Operation: &operation, Connection: &lost}
 }
 
-// Reset is the fault of one request for an operation whose connection is reset before anything happens.
-func Reset(operation string) Fault {
+// ResetConnection is the fault of one request for an operation whose connection is reset before anything happens.
+func ResetConnection(operation string) Fault {
 	reset := control.ConnectionFaultReset
 	return Fault{Operation: &operation, Connection: &reset}
 }

@@ -67,7 +67,7 @@ func TestAccount(t *testing.T) {
 	if answer, err := sell(t, a, "r"); err != nil || answer.StatusCode() != http.StatusServiceUnavailable {
 		t.Errorf("a fault: %v %+v", err, answer)
 	}
-	a.Fault(kortest.Reset(sales))
+	a.Fault(kortest.ResetConnection(sales))
 	if answer, err := sell(t, a, "r"); err == nil {
 		t.Errorf("after a reset came %s", answer.Body)
 	}

@@ -62,7 +62,7 @@ func (c *Control) serveAccount(w http.ResponseWriter, r *http.Request, number st
 	if !wait(r.Context(), time.Duration(given(fault.LatencyMs))*time.Millisecond) || given(fault.Connection) == api.ConnectionFaultReset {
 		entry.Answered = false
 		end()
-		reset(w)
+		resetConnection(w)
 	}
 	answer := c.answer(a, r, cards.ErrorCode(given(fault.Code)))
 	entry.Status, entry.Code = &answer.status, answer.code()
@@ -107,8 +107,8 @@ func wait(ctx context.Context, latency time.Duration) bool {
 	}
 }
 
-// reset ends a request with a reset of its connection, and the handler with it.
-func reset(w http.ResponseWriter) {
+// resetConnection ends a request with a reset of its connection, and the handler with it.
+func resetConnection(w http.ResponseWriter) {
 	if conn, _, err := http.NewResponseController(w).Hijack(); err == nil {
 		defer func() { _ = conn.Close() }() // it is to fail for the client, and may for us
 		for {
