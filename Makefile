@@ -83,10 +83,13 @@ bench-overload: ## Measure what the server does with three times what it can tak
 	@$(MAKE) --no-print-directory build
 	@exec bin/kort bench --only overload $(ARGS)
 
+# What a database of this size is given in production; see README.
+GROWTH_POSTGRES := $(foreach s,shared_buffers=2GB max_wal_size=16GB checkpoint_timeout=15min wal_compression=lz4,--postgres-setting $(s))
+
 .PHONY: bench-growth
 bench-growth: ## Measure and plot how throughput changes as the data grows (30 GB of disk).
 	@$(MAKE) --no-print-directory build
-	@exec bin/kort bench --only growth --plot .github/bench-growth.svg $(ARGS)
+	@exec bin/kort bench --only growth --plot .github/bench-growth.svg --duration 10s $(GROWTH_POSTGRES) $(ARGS)
 
 .PHONY: bench-micro
 bench-micro: ## Run the Go benchmarks COUNT (6) times; compare with the newest release.

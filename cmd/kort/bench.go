@@ -49,7 +49,7 @@ func (c *benchCmd) Run(ctx context.Context, term *terminal) (err error) {
 		info = &debug.BuildInfo{}
 	}
 	options := bench.Options{
-		PostgresURL: c.DatabaseURL.Reveal(), Dir: c.Dir,
+		PostgresURL: c.DatabaseURL.Reveal(), PostgresSettings: c.PostgresSettings, Dir: c.Dir,
 		Server:      bench.Program{Path: program, Args: c.serverArgs(), Env: withoutSettings(os.Environ())},
 		Connections: c.Connections, Cards: c.Cards, Runs: c.Runs, Duration: c.Duration, Version: describe(info),
 		Accounts: c.Accounts, Parts: parts, ListCards: c.ListCards, HistoryTxns: c.HistoryTxns,
@@ -95,10 +95,11 @@ func (c *benchCmd) plot(report bench.Report) (err error) {
 	return report.WritePlot(file)
 }
 
-// startPostgres starts a server as a new installation would be, durability included.
+// startPostgres starts a server as a new installation would be, durability included, but
+// for what is asked for.
 func (c *benchCmd) startPostgres(ctx context.Context, term *terminal) (address string, stop func() error, err error) {
 	term.notef("starting a PostgreSQL")
-	address, stop, err = pgtest.Start(ctx, c.Dir, true)
+	address, stop, err = pgtest.Start(ctx, c.Dir, true, c.PostgresSettings...)
 	if err != nil && ctx.Err() == nil {
 		err = fmt.Errorf("start a PostgreSQL: %w; install PostgreSQL 15 or later, name one with --database-url, or measure with --engine sqlite", err)
 	}

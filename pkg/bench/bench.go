@@ -31,6 +31,8 @@ type Options struct {
 	// PostgresURL is a postgres:// URL whose user may create databases. A database is
 	// made there and dropped afterwards; no other is touched.
 	PostgresURL string
+	// PostgresSettings are what the report says that this server was started with.
+	PostgresSettings []string
 	// Dir is where the temporary data goes; empty for the system's directory.
 	Dir string
 	// Server starts the server to measure.
@@ -85,6 +87,7 @@ func Run(ctx context.Context, o Options) (Report, error) {
 	report := Report{
 		Version: o.Version, Started: time.Now().UTC(), Machine: machine,
 		Connections: o.Connections, Cards: o.Cards, RunSeconds: o.Duration.Seconds(), RunCount: o.Runs,
+		PostgresSettings: o.PostgresSettings,
 	}
 	clock := &stopwatch{observe: o.Observe, total: o.total()}
 	for _, engine := range o.Engines {

@@ -11,14 +11,16 @@ import (
 
 // Report is the outcome of a benchmark. Its JSON holds every run.
 type Report struct {
-	Version     string         `json:"version"`
-	Started     time.Time      `json:"started"` // UTC
-	Machine     Machine        `json:"machine"`
-	Connections int            `json:"connections"`
-	Cards       int            `json:"cards"`
-	RunCount    int            `json:"runs"`
-	RunSeconds  float64        `json:"run_seconds"`
-	Engines     []EngineResult `json:"engines"`
+	Version     string    `json:"version"`
+	Started     time.Time `json:"started"` // UTC
+	Machine     Machine   `json:"machine"`
+	Connections int       `json:"connections"`
+	Cards       int       `json:"cards"`
+	RunCount    int       `json:"runs"`
+	RunSeconds  float64   `json:"run_seconds"`
+	// PostgresSettings are not those of a new installation.
+	PostgresSettings []string       `json:"postgres_settings,omitempty"`
+	Engines          []EngineResult `json:"engines"`
 	// Others were measured on databases and servers of their own.
 	Others []OtherResult `json:"others,omitempty"`
 	// Rows are the figures beside their targets.
@@ -101,6 +103,9 @@ func (r *Report) Write(out io.Writer) error {
 	fmt.Fprintf(&text, "kort %s\n%s\n", r.Version, r.Machine.line())
 	fmt.Fprintf(&text, "connections: %d, cards: %d, runs: %d of %s each (medians; max is that of all); load generator on the same machine\n",
 		r.Connections, r.Cards, r.RunCount, time.Duration(r.RunSeconds*float64(time.Second)))
+	if len(r.PostgresSettings) > 0 {
+		fmt.Fprintf(&text, "PostgreSQL with %s\n", strings.Join(r.PostgresSettings, ", "))
+	}
 	for i := range r.Engines {
 		if err := r.Engines[i].write(&text); err != nil {
 			return fmt.Errorf("write the report: %w", err)

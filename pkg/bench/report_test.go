@@ -20,6 +20,7 @@ func TestReportText(t *testing.T) {
 	report := Report{
 		Version: "v1", Machine: Machine{Cores: 2, CPU: "EPYC", Filesystem: "ext4"},
 		Connections: 64, Cards: 10, RunCount: 3, RunSeconds: 5, Engines: []EngineResult{engine},
+		PostgresSettings: []string{"shared_buffers = 2GB", "max_wal_size = 8GB"},
 	}
 	var text strings.Builder
 	if err := report.Write(&text); err != nil {
@@ -28,6 +29,7 @@ func TestReportText(t *testing.T) {
 	const want = `kort v1
 2 cores, EPYC, temporary data on ext4
 connections: 64, cards: 10, runs: 3 of 5s each (medians; max is that of all); load generator on the same machine
+PostgreSQL with shared_buffers = 2GB, max_wal_size = 8GB
 
 SQLite 3, WAL
 NOT DURABLE: a crash of the machine loses acknowledged transactions, so these figures say little.

@@ -20,13 +20,14 @@ type Bench struct {
 	GrowthTxns          int    `name:"growth-transactions" default:"10000000" placeholder:"N" help:"Transactions of the largest database of the part growth. Default: ${default}."`
 	Plot                string `name:"plot" type:"path" placeholder:"FILE" help:"File to draw the part growth into, as SVG."`
 
-	Only        string        `name:"only" placeholder:"PARTS" help:"Parts to measure, such as P1,P2. There are P1, P1b, P2 to P10, mix, overload and growth. Empty: all but the last two."`
-	Duration    time.Duration `name:"duration" default:"3s" placeholder:"DURATION" help:"Length of a run. Default: ${default}."`
-	Runs        int           `name:"runs" default:"3" placeholder:"N" help:"Runs of each workload, after a warm-up; the medians are reported. Default: ${default}."`
-	DatabaseURL Secret        `name:"database-url" env:"KORT_BENCH_DATABASE_URL" placeholder:"URL" help:"PostgreSQL to measure on, whose user may create databases: a new one is made there and dropped afterwards. With a password it belongs in the environment: other users can read a command line. Empty: a PostgreSQL is started from the programs on this machine, and removed afterwards."`
-	Dir         string        `name:"dir" placeholder:"DIR" help:"Directory for the temporary data. Empty: that of the system. Commits cost nothing on a file system in memory."`
-	ProfileDir  string        `name:"profile-dir" type:"path" placeholder:"DIR" help:"Directory to write CPU, allocation and mutex profiles of the server into. They cost a little speed."`
-	JSON        bool          `name:"json" help:"Print the report as JSON, with every single run."`
+	Only             string        `name:"only" placeholder:"PARTS" help:"Parts to measure, such as P1,P2. There are P1, P1b, P2 to P10, mix, overload and growth. Empty: all but the last two."`
+	Duration         time.Duration `name:"duration" default:"3s" placeholder:"DURATION" help:"Length of a run. Default: ${default}."`
+	Runs             int           `name:"runs" default:"3" placeholder:"N" help:"Runs of each workload, after a warm-up; the medians are reported. Default: ${default}."`
+	DatabaseURL      Secret        `name:"database-url" env:"KORT_BENCH_DATABASE_URL" placeholder:"URL" help:"PostgreSQL to measure on, whose user may create databases: a new one is made there and dropped afterwards. With a password it belongs in the environment: other users can read a command line. Empty: a PostgreSQL is started from the programs on this machine, and removed afterwards."`
+	PostgresSettings []string      `name:"postgres-setting" sep:"none" placeholder:"SETTING" help:"Line for the configuration of the PostgreSQL that is started, such as 'shared_buffers = 2GB'. May be repeated. Without any it is as newly installed."`
+	Dir              string        `name:"dir" placeholder:"DIR" help:"Directory for the temporary data. Empty: that of the system. Commits cost nothing on a file system in memory."`
+	ProfileDir       string        `name:"profile-dir" type:"path" placeholder:"DIR" help:"Directory to write CPU, allocation and mutex profiles of the server into. They cost a little speed."`
+	JSON             bool          `name:"json" help:"Print the report as JSON, with every single run."`
 }
 
 // Bounds of a benchmark.
@@ -65,6 +66,9 @@ func (b Bench) Validate() error {
 		p = append(p, Problem{Setting: "--duration", Reason: "must be from " + minBenchDuration.String() + " to " + maxTimeout.String()})
 	}
 	b.checkDatabaseURL(&p)
+	if len(b.PostgresSettings) > 0 && (b.DatabaseURL != "" || !b.Postgres()) {
+		p = append(p, Problem{Setting: "--postgres-setting", Reason: "is for the PostgreSQL that is started: leave out --database-url and --engine sqlite"})
+	}
 	return p.err()
 }
 

@@ -24,6 +24,11 @@ func TestBench(t *testing.T) {
 		{"too many", func(b *Bench) { b.Connections, b.Cards, b.Runs, b.Duration = 1001, 1_000_001, 101, 2*time.Hour }, []string{"--connections", "--cards", "--runs", "--duration"}},
 		{"no data to list", func(b *Bench) { b.Accounts, b.ListCards, b.HistoryTxns = 0, 0, 0 }, []string{"--accounts", "--list-cards", "--history-transactions"}},
 		{"no URL", func(b *Bench) { b.DatabaseURL = "secret@db" }, []string{"--database-url"}},
+		{"settings", func(b *Bench) { b.PostgresSettings = []string{"shared_buffers = 2GB"} }, nil},
+		{"settings of another server", func(b *Bench) {
+			b.PostgresSettings, b.DatabaseURL = []string{"shared_buffers = 2GB"}, "postgres://kort@db.example.com/postgres"
+		}, []string{"--postgres-setting"}},
+		{"settings of no server", func(b *Bench) { b.Engine, b.PostgresSettings = "sqlite", []string{"x = 1"} }, []string{"--postgres-setting"}},
 		{"another engine than that of the URL", func(b *Bench) { b.Engine, b.DatabaseURL = "sqlite", "postgres://db/x" }, []string{"--database-url"}},
 	}
 	for _, test := range tests {

@@ -42,23 +42,24 @@ type server struct {
 // With durable, a commit is on the disk before it is answered, as in production;
 // without, it is fast and a crash of the machine loses the data. The context
 // bounds the start only. Keep stop: the server may end once stop is unreachable.
-func Start(ctx context.Context, dir string, durable bool) (serverURL string, stop func() error, err error) {
-	s, err := start(ctx, dir, durable)
+// Each setting is a line for postgresql.conf.
+func Start(ctx context.Context, dir string, durable bool, settings ...string) (serverURL string, stop func() error, err error) {
+	s, err := start(ctx, dir, durable, settings...)
 	if err != nil {
 		return "", nil, err
 	}
 	return s.url().String(), s.stop, nil
 }
 
-func start(ctx context.Context, dir string, durable bool) (*server, error) {
+func start(ctx context.Context, dir string, durable bool, settings ...string) (*server, error) {
 	bin, err := findBinaries(ctx, candidateDirs())
 	if err != nil {
 		return nil, err
 	}
-	return startFrom(ctx, bin, dir, durable)
+	return startFrom(ctx, bin, dir, durable, settings...)
 }
 
-func startFrom(ctx context.Context, bin, dir string, durable bool) (*server, error) {
+func startFrom(ctx context.Context, bin, dir string, durable bool, settings ...string) (*server, error) {
 	credential, err := serverCredential(os.Geteuid())
 	if err != nil {
 		return nil, err
@@ -72,7 +73,7 @@ func startFrom(ctx context.Context, bin, dir string, durable bool) (*server, err
 		mode = "fast"
 	}
 	// The server lives on after the start is over, so the context must not end it.
-	watch := exec.CommandContext(context.WithoutCancel(ctx), "/bin/sh", "-c", watchScript, "kort-postgres", bin, root, configuration(root, durable), mode)
+	watch := exec.CommandContext(context.WithoutCancel(ctx), "/bin/sh", "-c", watchScript, "kort-postgres", bin, root, configuration(root, durable, settings...), mode)
 	watch.Dir = "/" // ours may be closed to the server's user
 	watch.Env = serverEnvironment()
 	watch.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Credential: credential}
@@ -116,7 +117,7 @@ func makeServerDir(dir string, credential *syscall.Credential) (string, error) {
 // configuration returns the lines that go to the end of postgresql.conf. All that
 // is not named keeps PostgreSQL's own default, so that a durable server is what a
 // newly installed one would be.
-func configuration(root string, durable bool) string {
+func configuration(root string, durable bool, settings ...string) string {
 	lines := []string{
 		"listen_addresses = ''",
 		`unix_socket_directories = '"` + strings.ReplaceAll(root, "'", "''") + `"'`,
@@ -125,7 +126,7 @@ func configuration(root string, durable bool) string {
 	if !durable {
 		lines = append(lines, "fsync = off", "synchronous_commit = off", "full_page_writes = off")
 	}
-	return strings.Join(lines, "\n")
+	return strings.Join(append(lines, settings...), "\n")
 }
 
 // launch starts the watching shell and returns when the server is ready. The

@@ -27,8 +27,10 @@ func TestStartDurability(t *testing.T) {
 			dir := reachableDir(t)
 			serverURL, stop := startOrSkip(t, dir, durable)
 			conn := connect(t, serverURL)
-			want := map[bool]string{true: "on", false: "off"}[durable]
-			for _, setting := range []string{"fsync", "synchronous_commit", "full_page_writes"} {
+			safety := map[bool]string{true: "on", false: "off"}[durable]
+			for setting, want := range map[string]string{
+				"fsync": safety, "synchronous_commit": safety, "full_page_writes": safety, "work_mem": "5MB",
+			} {
 				var got string
 				if err := conn.QueryRow(t.Context(), "SHOW "+setting).Scan(&got); err != nil {
 					t.Fatal(err)
@@ -215,7 +217,7 @@ func requirePostgres(t *testing.T) {
 func startOrSkip(t *testing.T, dir string, durable bool) (string, func() error) {
 	t.Helper()
 	requirePostgres(t)
-	serverURL, stop, err := Start(t.Context(), dir, durable)
+	serverURL, stop, err := Start(t.Context(), dir, durable, "work_mem = 5MB")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -75,5 +75,9 @@ func TestCausesAreLogged(t *testing.T) {
 			t.Errorf("an operation that panics: %v, want ErrInternal", err)
 		}
 		log.expect(t, `msg="an operation panicked"`, "stack=")
+		if _, err := b.Submit(t.Context(), repotest.Account, (*ledger.Transact)(nil)); !errors.Is(err, ErrInternal) {
+			t.Errorf("an operation that cannot even be loaded: %v, want ErrInternal", err)
+		}
+		log.expect(t, `msg="an operation panicked"`, "stack=", `msg="an operation failed"`)
 	})
 }
