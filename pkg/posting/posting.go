@@ -262,7 +262,8 @@ func (p *Poster) take() []group {
 	return batch
 }
 
-// release makes the accounts of a batch available again.
+// release makes the accounts of a batch available again. It wakes nobody: the committer
+// that releases is the next to take.
 func (p *Poster) release(batch []group) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -274,6 +275,5 @@ func (p *Poster) release(batch []group) {
 			continue
 		}
 		p.ready = append(p.ready, g.account)
-		p.wake.Signal()
 	}
 }
