@@ -5,6 +5,8 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/google/uuid"
+
 	"github.com/kortwallet/kort/pkg/ledger"
 )
 
@@ -71,6 +73,36 @@ func TestCorruptCardIsLeftAlone(t *testing.T) {
 	}
 	if changes := book.Changes(); !changes.Empty() {
 		t.Errorf("it has changed %+v", changes)
+	}
+}
+
+// Whoever tells others of activations learns of those that happened, in their order, and
+// of each once.
+func TestActivationsAreNoted(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.do(w.batch("A", "B", "broken"))
+	broken := w.card("broken")
+	broken.Funds = ledger.MaxAmount // which no server can have written
+	book := ledger.NewBook(testAccount, w.now)
+	for _, card := range []ledger.Card{w.card("A"), w.card("B"), broken} {
+		book.AddCard(card)
+	}
+	empty, full := w.activate("B", 0), w.activate("A", 5)
+	for _, op := range []ledger.Operation{empty, full, empty} {
+		if _, err := book.Post(op); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := book.Post(w.activate("broken", 5)); !errors.Is(err, ledger.ErrCorrupt) {
+		t.Errorf("the broken card: %v, want ErrCorrupt", err)
+	}
+	changes := book.Changes()
+	if want := []uuid.UUID{w.card("B").ID, w.card("A").ID}; !slices.Equal(changes.Activated, want) {
+		t.Errorf("noted %v, want %v", changes.Activated, want)
+	}
+	if changes.At != w.now {
+		t.Errorf("at %d, want %d", changes.At, w.now)
 	}
 }
 
