@@ -28,3 +28,8 @@ var KortYAML []byte
 //
 //go:embed hooks.yaml
 var HooksYAML []byte
+
+// IdentityYAML is the contract of the token endpoint and its clients, as KortYAML is that of the cards.
+//
+//go:embed identity.yaml
+var IdentityYAML []byte

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/getkin/kin-openapi/openapi3"
+
 	"github.com/kortwallet/kort/gen/api"
 	"github.com/kortwallet/kort/gen/identity"
 	"github.com/kortwallet/kort/pkg/auth"
@@ -43,7 +45,7 @@ func TestIdentityAPIGoesWithTheContract(t *testing.T) {
 	if err != nil {
 		t.Fatalf("load the identity API: %v", err)
 	}
-	if err := spec.Validate(t.Context()); err != nil {
+	if err := spec.Validate(t.Context(), openapi3.EnableExamplesValidation()); err != nil {
 		t.Fatalf("validate the identity API: %v", err)
 	}
 	contract := load(t)

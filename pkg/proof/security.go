@@ -39,6 +39,7 @@ type intruder struct {
 	operations []*operation
 	signers    signers
 	secrets    *secrets
+	receiver   *receiver
 	asked      atomic.Int64
 	tampered   atomic.Int64
 	limited    atomic.Bool // the servers limit rates
@@ -52,20 +53,27 @@ type intruder struct {
 
 // intrude attacks with requests alone; nothing is killed but to guess on.
 func (t *trial) intrude(ctx context.Context) error {
-	return t.withSite(ctx, func(s *site) error {
-		i, err := newIntruder(t, s)
+	return t.withSite(ctx, func(s *site) (err error) {
+		i, err := newIntruder(ctx, t, s)
 		if err != nil {
 			return err
 		}
-		defer func() { t.Operations, t.Faults = i.asked.Load(), i.tampered.Load() }()
+		defer func() {
+			t.Operations, t.Faults = i.asked.Load(), i.tampered.Load()
+			err = errors.Join(err, i.receiver.close())
+		}()
 		return i.attack(ctx)
 	})
 }
 
-// newIntruder prepares the key set of a site, in which are keys that forgeries need.
-func newIntruder(t *trial, s *site) (*intruder, error) {
+// newIntruder prepares the key set of a site, in which are keys that forgeries need, and
+// the keys with which the servers sign tokens themselves.
+func newIntruder(ctx context.Context, t *trial, s *site) (*intruder, error) {
 	i := &intruder{trial: t, site: s}
-	var err error
+	err := auth.CreateRing(s.ringFile())
+	if err != nil {
+		return nil, err
+	}
 	if i.operations, err = contract(); err != nil {
 		return nil, err
 	}
@@ -75,14 +83,24 @@ func newIntruder(t *trial, s *site) (*intruder, error) {
 	if i.secrets, err = newSecrets(s); err != nil {
 		return nil, err
 	}
-	return i, i.publish(i.signers.all()...)
+	if err := i.publish(i.signers.all()...); err != nil {
+		return nil, err
+	}
+	i.receiver, err = newReceiver(ctx, t, s)
+	return i, err
+}
+
+// flags start a server that gives out tokens, and sends events to where the intruder
+// hears them.
+func (i *intruder) flags() []string {
+	return []string{"--signing-key-file", i.site.ringFile(), "--hook-http", "--hook-private"}
 }
 
 // attack runs everything against the site.
 func (i *intruder) attack(ctx context.Context) error {
 	err := i.withServers(ctx, func() error {
 		for _, step := range []func(context.Context) error{
-			i.isolation, i.forgery, i.injection, i.timing, i.rotation, i.afterLastMinute, i.guessing, i.hideAndSeek,
+			i.isolation, i.forgery, i.injection, i.timing, i.rotation, i.afterLastMinute, i.guessing, i.tokenEndpoint, i.hideAndSeek,
 		} {
 			if err := step(ctx); err != nil {
 				return err
@@ -97,7 +115,7 @@ func (i *intruder) attack(ctx context.Context) error {
 	err = i.withServer(ctx, i.site, func(limited *server) error {
 		i.servers = []*server{limited}
 		return i.rates(ctx)
-	}, rateFlags()...)
+	}, append(i.flags(), rateFlags()...)...)
 	if err != nil {
 		return err
 	}
@@ -121,7 +139,7 @@ func (i *intruder) withServers(ctx context.Context, use func() error) (err error
 		}
 	}()
 	for range i.many() {
-		s, err := i.site.newServer(ctx)
+		s, err := i.site.newServer(ctx, i.flags()...)
 		if err != nil {
 			return err
 		}
@@ -153,7 +171,7 @@ func (i *intruder) name(kind string) string {
 
 // mint makes an access token with all rights on an account.
 func (i *intruder) mint(account, subject string) (string, error) {
-	token, err := i.site.token(account, subject, auth.ScopeAdmin, auth.ScopeRead, auth.ScopeWrite)
+	token, err := i.site.token(account, subject, auth.ScopeAdmin, auth.ScopeRead, auth.ScopeWrite, auth.ScopeAccounts, auth.ScopeAdminHooks)
 	i.secrets.keep("an access token", token)
 	return token, err
 }

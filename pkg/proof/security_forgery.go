@@ -231,9 +231,9 @@ type lure struct {
 }
 
 func newLure(ctx context.Context) (*lure, error) {
-	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
+	listener, err := listenLocally(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("listen for visitors: %w", err)
+		return nil, err
 	}
 	l := &lure{listener: listener}
 	l.server = &http.Server{ReadHeaderTimeout: answerTimeout, ConnState: func(_ net.Conn, state http.ConnState) {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"os"
@@ -20,7 +21,8 @@ const (
 	placeholder = "@@injected@@"
 	// scratch is the account that injections are tried in.
 	scratch = "T13572468"
-	// freshEvery is after how many injections the account gets a new card: some delete it.
+	// freshEvery is after how many injections the account gets a new card and new
+	// connections: some delete them.
 	freshEvery = 40
 )
 
@@ -108,7 +110,10 @@ func (i *intruder) injection(ctx context.Context) error {
 	var values names
 	inject := func(s spot, p poison) error {
 		if tried%freshEvery == 0 {
-			if values, err = i.belonging(ctx, w, scratch, i.name("injected"), i.name("injected customer")); err != nil {
+			if err := i.disconnect(ctx, w, scratch); err != nil {
+				return err
+			}
+			if values, err = i.equipment(ctx, w, scratch); err != nil {
 				return err
 			}
 		}
@@ -131,7 +136,7 @@ func (i *intruder) injection(ctx context.Context) error {
 		return inject(spots[i.random.IntN(len(spots))], all[i.random.IntN(len(all))])
 	})
 	i.note("%d injections of %d texts into %d places", tried, len(all), len(spots))
-	if err != nil {
+	if err := errors.Join(err, i.disconnect(ctx, w, scratch)); err != nil {
 		return err
 	}
 	return i.checkLog()
@@ -140,13 +145,14 @@ func (i *intruder) injection(ctx context.Context) error {
 // request makes the request with a poison in its spot.
 func (s spot) request(p poison, values names) (wireRequest, error) {
 	filled := s.probe
-	if s.kind == "path" {
-		values = values.with(s.name, "PATH")
-	}
 	if s.kind == "leaf" {
 		body := 0
-		filled.body = plant(fill(s.body, values), s.leaf, &body)
-		values = names{}.with("card_id", values["card_id"]).with("customer_id", values["customer_id"]).with("transaction_id", values["transaction_id"])
+		filled.body = plant(fill(s.body, values.in(scratch)), s.leaf, &body)
+	} else if s.body != nil {
+		filled.body = fill(s.body, names{"receiver": values["receiver"]}.in(scratch)) // nothing is sent to where examples say
+	}
+	if s.kind == "path" {
+		values = values.with(s.name, "PATH")
 	}
 	account := scratch
 	if s.kind == "path" && s.name == "aid" {

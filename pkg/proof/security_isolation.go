@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/url"
 	"reflect"
@@ -18,9 +19,17 @@ const longPIN = 20
 func (i *intruder) isolation(ctx context.Context) error {
 	w := i.wire(0)
 	defer w.close()
+	if err := i.rehearse(ctx, w, victim); err != nil {
+		return err
+	}
 	from, to, rounds := thief, victim, 0
 	err := i.during(isolationPart, func() error {
 		rounds++
+		for _, account := range []string{from, to} { // what they have from the round before
+			if err := i.disconnect(ctx, w, account); err != nil {
+				return err
+			}
+		}
 		if err := i.reach(ctx, w, from, to); err != nil {
 			return err
 		}
@@ -34,7 +43,39 @@ func (i *intruder) isolation(ctx context.Context) error {
 		return nil
 	})
 	i.note("%d operations reached for from another account, in %d rounds", len(i.operations), rounds)
-	return err
+	return errors.Join(err, i.disconnect(ctx, w, from), i.disconnect(ctx, w, to)) // or they would hear of what comes next
+}
+
+// rehearse lets an owner do all that is attacked: a refusal of what nobody may do shows
+// nothing. What is there already conflicts, which is as good.
+func (i *intruder) rehearse(ctx context.Context, w *wire, owner string) error {
+	token, err := i.mint(owner, "owner")
+	if err != nil {
+		return err
+	}
+	for _, o := range i.operations {
+		for _, p := range o.probes() {
+			own, err := i.equipment(ctx, w, owner)
+			if err != nil {
+				return err
+			}
+			r, err := p.request(owner, own)
+			if err != nil {
+				return err
+			}
+			got, err := i.ask(ctx, w, r.by(token))
+			if err != nil {
+				return err
+			}
+			if !got.granted() && got.status != http.StatusConflict {
+				return fmt.Errorf("%s is refused to the owner, which makes the attack blind: %d %s", p, got.status, shorten(string(got.body)))
+			}
+			if err := i.disconnect(ctx, w, owner); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // belonging is what an owner has, under the names of the contract.
@@ -64,19 +105,22 @@ func (i *intruder) belonging(ctx context.Context, w *wire, owner, cardID, custom
 	}
 	return names{
 		"card_id": cardID, "customer_id": customer, "ref_id": ref, "transaction_id": txn.ID,
-		"token": created.token, "pin": created.pin, "cursor": created.id,
+		"token": created.token, "pin": created.pin, "cursor": created.id, "receiver": i.receiver.url(),
 	}, nil
 }
 
 // absent are names of the same shape that exist nowhere.
 func (i *intruder) absent() names {
-	return names{
+	absent := names{
 		"card_id": i.name("card"), "customer_id": i.name("customer"), "ref_id": i.name("ref"),
-		"transaction_id": fmt.Sprintf("00000000-0000-7000-8000-%012d", i.drawn.Add(1)),
-		"token":          fmt.Sprintf("DINCARD:00000000-0000-4000-8000-%012d", i.drawn.Add(1)),
-		"pin":            "00000000000000000000",
-		"cursor":         fmt.Sprintf("00000000-0000-7000-8000-%012d", i.drawn.Add(1)),
+		"token":    fmt.Sprintf("DINCARD:00000000-0000-4000-8000-%012d", i.drawn.Add(1)),
+		"pin":      "00000000000000000000",
+		"receiver": i.receiver.url(),
 	}
+	for _, name := range objectNames() {
+		absent[name] = fmt.Sprintf("00000000-0000-7000-8000-%012d", i.drawn.Add(1))
+	}
+	return absent
 }
 
 // newCardAnswer is what a new card's owner is told.
@@ -114,7 +158,8 @@ func (i *intruder) newCard(ctx context.Context, w *wire, owner, bearer string, f
 }
 
 // reach asks for each operation in another account: in the path of the other, which is
-// forbidden whatever there is, and in one's own with what the other has.
+// forbidden whatever there is, and in one's own with what the other has: all of it, or
+// one thing among one's own.
 func (i *intruder) reach(ctx context.Context, w *wire, from, to string) error {
 	type attempt struct {
 		probe
@@ -130,6 +175,15 @@ func (i *intruder) reach(ctx context.Context, w *wire, from, to string) error {
 			attempts = append(attempts, attempt{p, theirs})
 		}
 	}
+	// Later than the cards, which it hears of.
+	connected, err := i.connections(ctx, w, to, true)
+	if err != nil {
+		return err
+	}
+	ours, err := i.equipment(ctx, w, from)
+	if err != nil {
+		return err
+	}
 	before, err := i.stateOf(ctx, w, to)
 	if err != nil {
 		return err
@@ -139,14 +193,30 @@ func (i *intruder) reach(ctx context.Context, w *wire, from, to string) error {
 		return err
 	}
 	for _, a := range attempts {
+		maps.Copy(a.theirs, connected)
 		if err := i.tryPath(ctx, w, a.probe, a.theirs, to, token); err != nil {
 			return err
 		}
 		if err := i.tryNames(ctx, w, a.probe, a.theirs, from, token); err != nil {
 			return err
 		}
+		if err := i.tryOneName(ctx, w, a.probe, ours, a.theirs, from, token); err != nil {
+			return err
+		}
 	}
 	return i.unchanged(ctx, w, to, before)
+}
+
+// equipment is all that an account can have. Its subscription is not active: it is not
+// for hearing of anything.
+func (i *intruder) equipment(ctx context.Context, w *wire, owner string) (names, error) {
+	all, err := i.belonging(ctx, w, owner, i.name("injected"), i.name("injected customer"))
+	if err != nil {
+		return nil, err
+	}
+	connected, err := i.connections(ctx, w, owner, false)
+	maps.Copy(all, connected)
+	return all, err
 }
 
 // tryPath uses a token in the path of an account that it was not made for.
@@ -174,21 +244,51 @@ func (i *intruder) tryNames(ctx context.Context, w *wire, p probe, theirs names,
 	}
 	absent := i.absent()
 	nothing, err := i.try(ctx, w, p, from, absent, token)
-	if err != nil {
-		return err
+	if err == nil {
+		i.compareForeign(p, "the ids", theirs, there, nothing)
 	}
-	if same(there, nothing) {
+	return err
+}
+
+// tryOneName uses one id of another account among one's own, where several are needed.
+func (i *intruder) tryOneName(ctx context.Context, w *wire, p probe, ours, theirs names, from, token string) error {
+	ids := p.ids()
+	if len(ids) < 2 { // tryNames has done that
 		return nil
 	}
-	if there.status != http.StatusOK || nothing.status != http.StatusOK || !sameShape(there.body, nothing.body) {
-		i.violate("%s with the ids of another account: %s", p, difference(there, nothing))
+	for _, name := range ids {
+		there, err := i.try(ctx, w, p, from, ours.with(name, theirs[name]), token)
+		if err != nil {
+			return err
+		}
+		nothing, err := i.try(ctx, w, p, from, ours.with(name, i.absent()[name]), token)
+		if err != nil {
+			return err
+		}
+		i.compareForeign(p, "the "+name, theirs, there, nothing)
 	}
-	for _, name := range []string{"transaction_id", "cursor", "token", "pin"} { // those that the server has drawn
+	return nil
+}
+
+// compareForeign compares what is answered to ids of another account with what is
+// answered to ids that are nowhere.
+func (i *intruder) compareForeign(p probe, what string, theirs names, there, nothing answer) {
+	if same(there, nothing) {
+		return
+	}
+	if !there.granted() || !nothing.granted() || !sameShape(there.body, nothing.body) {
+		i.violate("%s with %s of another account: %s", p, what, difference(there, nothing))
+	}
+	for _, name := range append(objectNames(), "token", "pin") { // what nobody else knows
 		if strings.Contains(string(there.body), theirs[name]) {
 			i.violate("%s shows %s of another account: %s", p, name, shorten(string(there.body)))
 		}
 	}
-	return nil
+}
+
+// objectNames are those whose values are UUIDs that the server has drawn.
+func objectNames() []string {
+	return []string{"transaction_id", "cursor", "hid", "delivery_id", "client_id", "grant_id"}
 }
 
 // try counts as an attack.
@@ -316,7 +416,8 @@ func (i *intruder) stateOf(ctx context.Context, w *wire, owner string) (string, 
 			cursor = "?include_deleted=true&limit=100&starting_after=" + page.StartingAfter
 		}
 	}
-	return state.String(), nil
+	connections, err := i.connectionsOf(ctx, w, owner, token)
+	return state.String() + connections, err
 }
 
 // unchanged compares an account with what it was.

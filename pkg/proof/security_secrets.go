@@ -27,8 +27,8 @@ import (
 const (
 	// leastSecretBytes keeps out values that are somewhere by chance.
 	leastSecretBytes = 12
-	// mostSecrets bounds for how many values is searched.
-	mostSecrets = 4000
+	// mostSecrets bounds for how many values of a kind is searched.
+	mostSecrets = 1500
 	// keyBytes is how much of a form finds it.
 	keyBytes = 8
 )
@@ -37,11 +37,23 @@ const (
 type secrets struct {
 	mu    sync.Mutex
 	known map[string]string // what it is, by its value
+	kinds map[string]int    // how many are known
 }
 
-// newSecrets knows the data keys.
+func noSecrets() *secrets { return &secrets{known: map[string]string{}, kinds: map[string]int{}} }
+
+// newSecrets knows the data keys and the keys that sign tokens.
 func newSecrets(s *site) (*secrets, error) {
-	all := &secrets{known: map[string]string{}}
+	all := noSecrets()
+	ring, err := os.ReadFile(s.ringFile())
+	if err != nil {
+		return nil, fmt.Errorf("read the signing keys: %w", err)
+	}
+	var signing struct{ D string } // there is one
+	if err := json.Unmarshal(ring, &signing); err != nil || signing.D == "" {
+		return nil, fmt.Errorf("read the signing keys: %w", errors.Join(err, errNoKey))
+	}
+	all.keep("a signing key", signing.D)
 	dataKey, err := os.ReadFile(s.dataKeyFile())
 	if err != nil {
 		return nil, fmt.Errorf("read the data key: %w", err)
@@ -55,17 +67,38 @@ func newSecrets(s *site) (*secrets, error) {
 func (s *secrets) keep(what, value string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if len(value) >= leastSecretBytes && len(s.known) < mostSecrets {
+	if len(value) >= leastSecretBytes && s.kinds[what] < mostSecrets {
 		s.known[value] = what
+		s.kinds[what]++
 	}
+}
+
+var errNoKey = errors.New("there is none")
+
+// secretNames say what is secret wherever it stands under a name.
+var secretNames = map[string]string{
+	"secret": "the secret of a subscription", "client_secret": "the secret of an API client", "access_token": "an access token",
 }
 
 // learn keeps the clear values of an answer.
 func (s *secrets) learn(got answer) {
 	var body any
-	if got.status == http.StatusOK && bytes.Contains(got.body, []byte(`"value"`)) && json.Unmarshal(got.body, &body) == nil {
+	if got.status == http.StatusOK && mayHoldSecrets(got.body) && json.Unmarshal(got.body, &body) == nil {
 		s.walk("", body)
 	}
+}
+
+// mayHoldSecrets spares most answers to be read.
+func mayHoldSecrets(body []byte) bool {
+	if bytes.Contains(body, []byte(`"value"`)) {
+		return true
+	}
+	for name := range secretNames {
+		if bytes.Contains(body, []byte(`"`+name+`"`)) {
+			return true
+		}
+	}
+	return false
 }
 
 func (s *secrets) walk(name string, value any) {
@@ -75,12 +108,24 @@ func (s *secrets) walk(name string, value any) {
 			s.keep("a "+name, clearValue)
 		}
 		for inner, member := range v {
+			if text, ok := member.(string); ok && secretNames[inner] != "" {
+				s.keep(secretNames[inner], text)
+				s.keepKey(text)
+			}
 			s.walk(inner, member)
 		}
 	case []any:
 		for _, item := range v {
 			s.walk(name, item)
 		}
+	}
+}
+
+// keepKey keeps the key that a secret of a subscription writes in base64.
+func (s *secrets) keepKey(secret string) {
+	encoded, written := strings.CutPrefix(secret, "whsec_")
+	if key, err := base64.StdEncoding.DecodeString(encoded); written && err == nil {
+		s.keep("the key of a subscription", string(key))
 	}
 }
 
@@ -92,7 +137,16 @@ func (i *intruder) hideAndSeek(ctx context.Context) error {
 	}
 	w := i.wire(0)
 	defer w.close()
-	for _, secret := range []string{g.card.pin, g.card.token, g.bearer} {
+	client, err := i.newClient(ctx, w, victim)
+	if err != nil {
+		return err
+	}
+	chosen, err := i.chosenSecret(ctx, w, g.bearer)
+	if err != nil {
+		return err
+	}
+	for _, secret := range []string{g.card.pin, g.card.token, g.bearer, client.secret, chosen} {
+		i.secrets.keep("a secret in the wrong place", secret) // of whose kind there may have been too many
 		escaped := url.QueryEscape(secret)
 		for _, r := range []wireRequest{
 			get(victim, "/cards/"+escaped), get(victim, "/cards?search="+escaped), get(victim, "/cards?limit="+escaped),
@@ -103,6 +157,9 @@ func (i *intruder) hideAndSeek(ctx context.Context) error {
 			{method: "POST", target: wallets(victim) + "/info", body: []byte(`{"token":"` + secret + `","pin":"` + secret + `"}`)},
 			{method: "POST", target: wallets(victim) + "/transactions", body: []byte(`{"token":"` + secret + `","amount":"` + secret + `"}`)},
 			{method: "POST", target: wallets(victim) + "/cards", body: []byte(`{"card_id":7,"amount":"` + secret + `"}`)},
+			{method: "POST", target: accountPath(victim) + "/hooks/subscriptions", body: []byte(`{"config":{"url":"` + secret + `","secret":"` + secret + ` "},"events":["` + secret + `"]}`)},
+			{method: "POST", target: accountPath(victim) + "/auth/clients", body: []byte(`{"name":["` + secret + `"]}`)},
+			{method: "DELETE", target: accountPath(victim) + "/auth/client-grants/" + escaped},
 		} {
 			i.tampered.Add(1)
 			r.marks = []string{secret}
@@ -110,8 +167,28 @@ func (i *intruder) hideAndSeek(ctx context.Context) error {
 				return err
 			}
 		}
+		for _, r := range []wireRequest{
+			apiClient{victim, secret, secret}.request(), tokenRequest(victim, secret, basic(client.id, client.secret)),
+		} {
+			r.marks = []string{secret}
+			if _, err := i.ask(ctx, w, r); err != nil {
+				return err
+			}
+		}
+	}
+	if err := i.disconnect(ctx, w, victim); err != nil {
+		return err
 	}
 	return i.search([]string{i.site.dir})
+}
+
+// chosenSecret makes a subscription with a secret that its owner has chosen, which is in
+// no other form than the one it was sent in.
+func (i *intruder) chosenSecret(ctx context.Context, w *wire, bearer string) (string, error) {
+	secret := i.name("chosen-by-its-owner")
+	return secret, i.perform(ctx, w, bearer, http.MethodPost, accountPath(victim)+"/hooks/subscriptions", members{
+		"config": members{"url": i.receiver.url() + "/" + victim, "secret": secret}, "events": []string{"wallet_card"},
+	}, nil)
 }
 
 // searchAtRest searches once more when all servers have ended, and in what PostgreSQL
@@ -131,8 +208,9 @@ func (i *intruder) searchAtRest(ctx context.Context) error {
 	if err := i.search(dirs); err != nil {
 		return err
 	}
-	i.note("%d secrets searched for", len(i.secrets.known))
-	return nil
+	events, err := i.receiver.received()
+	i.note("%d secrets searched for, also in %d deliveries", len(i.secrets.known), events)
+	return err
 }
 
 // search looks for all secrets in all files of directories but those of the keys. What has to
@@ -176,7 +254,7 @@ func (i *intruder) search(dirs []string) error {
 
 // files are all in the directories but those of the keys.
 func (i *intruder) files(dirs []string) ([]string, error) {
-	keys := []string{i.site.dataKeyFile(), filepath.Join(i.site.dir, "signing-key.json")}
+	keys := []string{i.site.dataKeyFile(), i.site.ringFile(), filepath.Join(i.site.dir, "signing-key.json")}
 	var files []string
 	for _, dir := range dirs {
 		err := filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {

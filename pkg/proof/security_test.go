@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/getkin/kin-openapi/openapi3"
 )
 
 // durations draws times around a mean, with a tail as answers have it.
@@ -65,15 +67,26 @@ func TestSecretsAreFoundInAnyForm(t *testing.T) {
 
 func TestSecretsAreLearned(t *testing.T) {
 	t.Parallel()
-	s := &secrets{known: map[string]string{}}
+	s := noSecrets()
 	s.learn(answer{status: 200, body: []byte(`{"cards":[{"pin":{"pin":{"value":"123456789012"}},"card_token":{"token":{"value":"DINCARD:1234"}},
 		"name":{"value":"no secret at all"}}],"pin":{"pin":{"value":"1234"}}}`)})
+	s.learn(answer{status: 200, body: []byte(`{"id":"1","config":{"secret":"whsec_AAECAwQFBgcICQoLDA0ODw=="}}`)})
+	s.learn(answer{status: 200, body: []byte(`{"client_id":"no secret","client_secret":"of an API client"}`)})
+	for value, what := range map[string]string{
+		"whsec_AAECAwQFBgcICQoLDA0ODw==": "the secret of a subscription", "of an API client": "the secret of an API client",
+		"\x00\x01\x02\x03\x04\x05\x06\x07\x08\x09\x0a\x0b\x0c\x0d\x0e\x0f": "the key of a subscription",
+	} {
+		if s.known[value] != what {
+			t.Errorf("%q is %q, want %q", value, s.known[value], what)
+		}
+		delete(s.known, value)
+	}
 	if len(s.known) != 2 || s.known["123456789012"] != "a pin" || s.known["DINCARD:1234"] != "a token" {
 		t.Errorf("got %v", s.known)
 	}
 }
 
-// Every operation of the contract is asked for, with nothing left of its examples where
+// Every operation of the contracts is asked for, with nothing left of its examples where
 // an id stands.
 func TestProbesOfTheContract(t *testing.T) {
 	t.Parallel()
@@ -81,23 +94,72 @@ func TestProbesOfTheContract(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(operations) < 15 {
-		t.Errorf("%d operations", len(operations))
+	values := names{
+		"card_id": "C1", "customer_id": "U1", "transaction_id": "X1", "token": "K1", "pin": "P1", "ref_id": "R1", "cursor": "S1",
+		"hid": "H1", "delivery_id": "D1", "client_id": "A1", "grant_id": "G1", "receiver": "http://127.0.0.1:1",
 	}
-	values := names{"card_id": "C1", "customer_id": "U1", "transaction_id": "X1", "token": "K1", "pin": "P1", "ref_id": "R1", "cursor": "S1"}
+	seen := map[string]string{}
 	for _, o := range operations {
 		for _, p := range o.probes() {
-			r, err := p.request(victim, values)
+			r, err := p.request(thief, values)
 			if err != nil {
 				t.Fatal(err)
 			}
+			seen[p.String()] = r.target
 			sent := r.target + string(r.body)
-			if strings.ContainsAny(r.target, "{}") || strings.Contains(sent, "order-10042") || strings.Contains(sent, "DINCARD") {
+			for _, example := range []string{"order-10042", "DINCARD", "shop.example", "4444", victim} {
+				if strings.Contains(sent, example) {
+					t.Errorf("%s, with %s: %s", p, example, r)
+				}
+			}
+			if strings.ContainsAny(r.target, "{}") || !strings.HasPrefix(r.target, "/v1/accounts/"+thief+"/") {
 				t.Errorf("%s: %s", p, r)
 			}
 			if r.body != nil && !json.Valid(r.body) {
 				t.Errorf("%s: %s", p, r.body)
 			}
+		}
+	}
+	if len(operations) < 29 { // of all three contracts
+		t.Errorf("%d operations", len(operations))
+	}
+	base := "/v1/accounts/" + thief
+	for probe, target := range map[string]string{
+		"aid_cards_cardid_get": base + "/wallets/cards/C1",
+		"aid_hooks_subscriptions_hid_deliveries_get starting_after": base + "/hooks/subscriptions/H1/deliveries?starting_after=D1",
+		"auth_client_grants_grant_id_delete":                        base + "/auth/client-grants/G1",
+		"auth_token_post":                                           "", // takes no access token
+		"auth_keys_get":                                             "",
+	} {
+		if seen[probe] != target {
+			t.Errorf("%s is at %q, want %q", probe, seen[probe], target)
+		}
+	}
+}
+
+// Whether an operation is attacked is read from what protects it.
+func TestOperationsThatTakeATokenAreAttacked(t *testing.T) {
+	t.Parallel()
+	const contract = `{"openapi":"3.0.3","info":{"title":"t","version":"1"},"servers":[{"url":"/base"}],
+		"components":{"securitySchemes":{"A":{"type":"oauth2","flows":{}},"B":{"type":"http","scheme":"basic"},"C":{"type":"apiKey","in":"header","name":"x"}}},
+		"paths":{"/x":{"get":{"operationId":"x","responses":{}SECURITY}}}}`
+	for security, want := range map[string]struct {
+		attacked int
+		unknown  bool
+	}{
+		"": {1, false}, `,"security":[]`: {0, false}, `,"security":[{"A":["s"]}]`: {1, false}, `,"security":[{"B":[]}]`: {0, false},
+		`,"security":[{"B":[]},{"A":["s"]}]`: {1, false}, `,"security":[{"C":[]}]`: {0, true}, `,"security":[{"D":[]}]`: {0, true},
+	} {
+		spec, err := openapi3.NewLoader().LoadFromData([]byte(strings.Replace(contract, "SECURITY", security, 1)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		found, err := operationsOf(spec)
+		if len(found) != want.attacked || (err != nil) != want.unknown {
+			t.Errorf("%s: %d operations, %v", security, len(found), err)
+		}
+		if len(found) > 0 && found[0].path != "/base/x" {
+			t.Errorf("%s: the path is %s", security, found[0].path)
 		}
 	}
 }

@@ -124,7 +124,7 @@ func (f *forger) claims() {
 			f.add(fmt.Sprintf("%s is %v", name, value))(f.signers.ed.token(nil, members{name: value}))
 		}
 	}
-	for _, other := range []string{issuer + "/", strings.ToUpper(issuer), issuer + ".evil.example", " " + issuer, "https://evil.example", issuer + "\x00"} {
+	for _, other := range []string{issuer + "/", strings.ToUpper(issuer), issuer + ".evil.example", " " + issuer, "https://evil.example", issuer + "\x00", audience} { // the last is the server's own name, for other keys
 		f.add("iss " + other)(f.signers.rsa.token(nil, members{"iss": other}))
 	}
 	f.add("several issuers")(f.signers.rsa.token(nil, members{"iss": []string{issuer}}))

@@ -3,6 +3,7 @@ package proof
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -30,6 +31,8 @@ type wireRequest struct {
 	body    []byte // nil for none
 	// marks are parts of what it sends that an error must not repeat.
 	marks []string
+	// challenge is what a 401 has to ask for; empty for an access token.
+	challenge string
 	// wild says that it may be no HTTP: then the edge may refuse it in words of its own,
 	// or hang up.
 	wild bool
@@ -124,7 +127,7 @@ func (i *intruder) ask(ctx context.Context, w *wire, r wireRequest) (answer, err
 // must asks for something that has to be granted, and reads the answer.
 func (i *intruder) must(ctx context.Context, w *wire, r wireRequest) (answer, error) {
 	got, err := i.ask(ctx, w, r)
-	if err == nil && got.status != http.StatusOK {
+	if err == nil && !got.granted() {
 		err = fmt.Errorf("%s: %d %s", r, got.status, shorten(string(got.body)))
 	}
 	return got, err
@@ -141,23 +144,27 @@ func (i *intruder) examine(r wireRequest, got answer) {
 	if got.status >= http.StatusInternalServerError {
 		wrong("a request upsets the server")
 	}
+	contentType := "application/json"
+	if got.status == http.StatusNoContent {
+		contentType = ""
+	}
 	for name, want := range map[string]string{
-		"Content-Type": "application/json", "X-Content-Type-Options": "nosniff", "Cache-Control": "no-store",
+		"Content-Type": contentType, "X-Content-Type-Options": "nosniff", "Cache-Control": "no-store",
 		"Server": "", "X-Powered-By": "",
 	} {
 		if values := got.header.Values(name); strings.Join(values, ", ") != want {
 			wrong("the header " + name)
 		}
 	}
-	if got.status == http.StatusOK {
+	if got.granted() {
 		return
 	}
 	switch code := got.code(); {
 	case code == "":
 		wrong("an error without a code")
-	case code == "rate_limited" && !i.limited.Load():
+	case code == "rate_limited" && !i.limited.Load() && r.challenge == "": // wrong secrets are limited always
 		wrong("a rate is limited that nobody has limited")
-	case got.status == http.StatusUnauthorized && got.header.Get("WWW-Authenticate") != "Bearer":
+	case got.status == http.StatusUnauthorized && got.header.Get("WWW-Authenticate") != cmp.Or(r.challenge, "Bearer"):
 		wrong("401 without WWW-Authenticate")
 	case got.status == http.StatusTooManyRequests && got.retryAfter() < 1:
 		wrong("429 without Retry-After")
@@ -167,6 +174,11 @@ func (i *intruder) examine(r wireRequest, got answer) {
 			wrong("an error repeats what a client sent")
 		}
 	}
+}
+
+// granted tells whether what was asked for was done.
+func (a answer) granted() bool {
+	return a.status == http.StatusOK || a.status == http.StatusNoContent && len(a.body) == 0
 }
 
 // fromEdge tells whether net/http has refused what it could not read as a request, or did

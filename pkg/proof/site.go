@@ -109,6 +109,7 @@ func (t *trial) newSite(databaseURL string) (*site, error) {
 
 func (s *site) keySet() string      { return filepath.Join(s.dir, "keys.json") }
 func (s *site) dataKeyFile() string { return filepath.Join(s.dir, "data-key") }
+func (s *site) ringFile() string    { return filepath.Join(s.dir, "issuing-keys.json") }
 func (s *site) logFile() string     { return filepath.Join(s.dir, "server.log") }
 
 // remove leaves nothing behind.
