@@ -67,7 +67,7 @@ func newSecrets(s *site) (*secrets, error) {
 func (s *secrets) keep(what, value string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if len(value) >= leastSecretBytes && s.kinds[what] < mostSecrets {
+	if _, known := s.known[value]; !known && len(value) >= leastSecretBytes && s.kinds[what] < mostSecrets {
 		s.known[value] = what
 		s.kinds[what]++
 	}
