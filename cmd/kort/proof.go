@@ -43,7 +43,7 @@ func (c *proofCmd) Run(ctx context.Context, term *terminal) error {
 	}
 	options := proof.Options{
 		Program: proof.Program{Path: program, Env: withoutSettings(os.Environ())},
-		Items:   items, Budget: c.Budget(), Seed: c.Seed, Clients: c.Clients, Dir: c.Dir, Version: describe(info),
+		Items:   items, Budget: c.Budget(), Parallel: c.Parallel, Seed: c.Seed, Clients: c.Clients, Dir: c.Dir, Version: describe(info),
 		Observe: func(phase string) { term.notef("%s", phase) },
 	}
 	if options.Seed == 0 {

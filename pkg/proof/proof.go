@@ -9,6 +9,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 )
 
 // Engine is a database that is attacked.
@@ -31,13 +33,16 @@ type Program struct {
 type Options struct {
 	// Program is started for each attack, as `kort serve`.
 	Program Program
-	// Engines are attacked one after the other.
+	// Engines are what to attack.
 	Engines []Engine
 	// Items are what to do; [ParseItems] has them all.
 	Items []Item
 	// Budget is divided among the attacks. Each ends when its share is over; what it
 	// takes to prepare and to check comes on top.
 	Budget time.Duration
+	// Parallel is how many attacks go on at the same time, each on servers and databases of
+	// its own. Most of the time of an attack is spent waiting.
+	Parallel int
 	// Seed decides everything that is drawn. How processes interleave it cannot decide.
 	Seed uint64
 	// Clients send requests at the same time.
@@ -46,7 +51,7 @@ type Options struct {
 	Dir string
 	// Version is what the report calls the program.
 	Version string
-	// Observe, when set, is told which attack begins.
+	// Observe, when set, is told which attack begins; by one at a time.
 	Observe func(phase string)
 }
 
@@ -138,27 +143,45 @@ func Run(ctx context.Context, o Options) (Report, error) {
 	for _, a := range wanted {
 		total += a.weight
 	}
+	report.Results = make([]Result, len(wanted))
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(o.Parallel)
+	var observing sync.Mutex
 	for i, a := range wanted {
-		if o.Observe != nil {
-			o.Observe(fmt.Sprintf("%s: %s, %s", a.engine, a.item, a.what))
-		}
-		t := &trial{
-			Options: o, engine: a.engine, share: o.Budget * time.Duration(a.weight) / time.Duration(total),
-			random: rand.New(rand.NewPCG(o.Seed, uint64(i))), //nolint:gosec // nobody has to guess it
-			Result: Result{Item: a.item, Engine: a.engine, What: a.what},
-		}
-		begun := time.Now()
-		err := a.run(t, ctx)
-		if ctx.Err() != nil {
-			return report, ctx.Err()
-		}
-		if err != nil {
-			return report, fmt.Errorf("%s on %s, %s, seed %d: %w", a.item, a.engine, a.what, o.Seed, err)
-		}
-		t.Result.Seconds = time.Since(begun).Seconds()
-		report.Results = append(report.Results, t.Result)
+		group.Go(func() error {
+			if ctx.Err() != nil { // another one could not be carried out
+				return ctx.Err()
+			}
+			if o.Observe != nil {
+				observing.Lock()
+				o.Observe(fmt.Sprintf("%s: %s, %s", a.engine, a.item, a.what))
+				observing.Unlock()
+			}
+			t := &trial{
+				Options: o, engine: a.engine, share: o.Budget * time.Duration(a.weight) / time.Duration(total),
+				random: rand.New(rand.NewPCG(o.Seed, uint64(i))), //nolint:gosec // nobody has to guess it
+				Result: Result{Item: a.item, Engine: a.engine, What: a.what},
+			}
+			err := t.carryOut(ctx, a)
+			report.Results[i] = t.Result
+			return err
+		})
 	}
-	return report, nil
+	return report, group.Wait()
+}
+
+// carryOut runs an attack and takes its time.
+func (t *trial) carryOut(ctx context.Context, a attack) error {
+	begun := time.Now()
+	err := a.run(t, ctx)
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	if err != nil {
+		return fmt.Errorf("%s on %s, %s, seed %d: %w", a.item, a.engine, a.what, t.Seed, err)
+	}
+	t.Result.Seconds = time.Since(begun).Seconds()
+	return nil
 }
 
 // trial is one attack while it goes on.
