@@ -43,9 +43,6 @@ const (
 	defaultFew         = 2000
 	// manyTimesFew is how often few a source may still have to be better than others.
 	manyTimesFew = 10
-	// mostWindows is how many windows may fill a page: to read one takes about as long as
-	// to find out what an index has.
-	mostWindows = 4
 	// largestBatch bounds the ids that are held at once.
 	largestBatch = 6400
 	// mostRead bounds the rows that are read at once.
@@ -109,10 +106,7 @@ func (s *Store) newListing(ctx context.Context, account string, f Filter) (*list
 // span is a part of the ids, both ends included.
 type span struct{ low, top uuid.UUID }
 
-var (
-	everything = span{top: uuid.Max}
-	nothing    = span{low: uuid.Max}
-)
+var everything = span{top: uuid.Max}
 
 // below is the part before an id.
 func (s span) below(id uuid.UUID) span {
@@ -245,43 +239,30 @@ func (l *listing) rows(within span, want int) ([]cardRow, error) {
 	return l.windowed(sources, within, want)
 }
 
-// windowed reads windows of the newest cards while each fills a good part of the page,
-// and asks a source for the older ones.
+// windowed reads a window of the newest cards, and asks a source for the older ones.
 func (l *listing) windowed(sources []source, within span, want int) ([]cardRow, error) {
-	var rows []cardRow
-	for {
-		found, rest, err := l.window(within, want-len(rows))
-		rows, within = append(rows, found...), rest
-		if err != nil || within.empty() || len(rows) == want {
-			return rows, err
-		}
-		if len(found)*mostWindows < want {
-			break
-		}
+	floor, more, err := l.windowEnd(within)
+	if err != nil {
+		return nil, err
 	}
-	best, found, err := l.smallest(sources, within, manyTimesFew*l.limits.Few)
+	window := within
+	if more {
+		window.low = floor
+	}
+	rows, err := l.walk(window, want)
+	if err != nil || !more || len(rows) == want {
+		return rows, err
+	}
+	rest := within.below(floor)
+	best, found, err := l.smallest(sources, rest, manyTimesFew*l.limits.Few)
 	if err != nil {
 		return nil, err
 	}
 	if !found {
 		best = sources[0]
 	}
-	older, err := l.drain(best, within, want-len(rows))
+	older, err := l.drain(best, rest, want-len(rows))
 	return append(rows, older...), err
-}
-
-// window reads a window of the newest cards, and returns what is left of the ids.
-func (l *listing) window(within span, want int) (rows []cardRow, rest span, err error) {
-	floor, more, err := l.windowEnd(within)
-	if err != nil {
-		return nil, within, err
-	}
-	window, rest := within, nothing
-	if more {
-		window.low, rest = floor, within.below(floor)
-	}
-	rows, err = l.walk(window, want)
-	return rows, rest, err
 }
 
 // walk reads rows along the ids.
