@@ -10,11 +10,13 @@ import (
 
 const (
 	// checkpointFrom is how many pages SQLite's write-ahead log has when they begin to
-	// go into the database file: 48 MiB. A page that many commits change is then
+	// go into the database file: 128 MiB. A page that many commits change is then
 	// written there once.
-	checkpointFrom = 12 << 10
-	// checkpointAtLatest is when the writer does it alone, after a commit.
-	checkpointAtLatest = 16 << 10
+	checkpointFrom = 32 << 10
+	// checkpointAtLatest is when the writer does it alone, after a commit. A busy server
+	// with a fast disk adds 64 MiB while the other is under way; with 16 MiB to go the
+	// writer had to do it after all, and one request in a hundred waited 28 ms instead of 16.
+	checkpointAtLatest = 64 << 10
 	// commitsPerLook is how many commits pass before the length is looked at again.
 	commitsPerLook = 8
 )

@@ -152,7 +152,7 @@ func openPostgresPool(config pgx.ConnConfig, conns int) *bun.DB {
 //
 //   - WAL lets readers go on while the writer writes.
 //   - synchronous=FULL makes every commit durable; an ephemeral database has none.
-//   - The write-ahead log grows to 64 MiB at most before it goes into the database
+//   - The write-ahead log grows to 256 MiB at most before it goes into the database
 //     file, usually beside the writer: see [checkpoints].
 //   - The writer begins with BEGIN IMMEDIATE: a transaction that reads first and
 //     writes later could otherwise fail half-way, because another one wrote between.
