@@ -177,7 +177,7 @@ func (p *Poster) post(ctx context.Context, tx *repository.Tx, g group) error {
 			return err
 		}
 	}
-	return tx.Save(ctx, g.account, book.Changes())
+	return tx.SaveAtCommit(g.account, book.Changes())
 }
 
 // panicError reports an operation that panicked. What it did to the book is

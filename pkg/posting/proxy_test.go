@@ -1,7 +1,6 @@
 package posting
 
 import (
-	"bytes"
 	"net"
 	"net/url"
 	"sync"
@@ -10,6 +9,8 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/kortwallet/kort/pkg/pgtest"
 )
 
 // fault is what a proxy does to a COMMIT.
@@ -119,7 +120,7 @@ func (p *proxy) forward(l *link) {
 		if err != nil {
 			return
 		}
-		if bytes.Contains(bytes.ToLower(chunk[:n]), []byte("commit\x00")) && p.left.Add(-1) >= 0 {
+		if pgtest.Commits(chunk[:n]) && p.left.Add(-1) >= 0 {
 			p.spoilt.Add(1)
 			if fault(p.next.Load()) == loseRequest {
 				return

@@ -1,7 +1,6 @@
 package proof
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -13,6 +12,8 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/kortwallet/kort/pkg/pgtest"
 )
 
 // proxy stands between two processes and spoils what they say to each other.
@@ -185,7 +186,7 @@ func (p *proxy) carry(l *link, from, to net.Conn, look func(*link, []byte) bool)
 
 // ask notes COMMITs on their way to PostgreSQL, and loses one where that is asked for.
 func (p *proxy) ask(l *link, chunk []byte) bool {
-	if !p.afterCommit || !bytes.Contains(bytes.ToLower(chunk), []byte("commit\x00")) {
+	if !p.afterCommit || !pgtest.Commits(chunk) {
 		return true
 	}
 	l.asked.Store(true)

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/google/uuid"
-	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/stdlib"
 	"github.com/uptrace/bun"
 
@@ -207,6 +206,6 @@ func (r *detailReader) execute(ctx context.Context, statements []statement) erro
 	}
 	defer func() { _ = conn.Close() }() // back to the pool; an error would be one of an earlier use
 	return classify(conn.Raw(func(driver any) error {
-		return pipeline(ctx, driver.(*stdlib.Conn).Conn(), &pgx.Batch{}, statements)
+		return pipeline(ctx, driver.(*stdlib.Conn).Conn(), statements)
 	}))
 }

@@ -60,6 +60,20 @@ func (d dialect) from(columns []column, n int) string {
 	return fmt.Sprintf("(SELECT %s FROM json_each($%d)) AS r", strings.Join(parts, ", "), n)
 }
 
+// all makes PostgreSQL refuse an update, by a division by zero, that does not change as
+// many rows as it should; see [statement.refused].
+func (d dialect) all(update, rows string) string {
+	if d.postgres {
+		return fmt.Sprintf("WITH changed AS (%s RETURNING 1) SELECT 1 / (count(*) = %s)::int FROM changed", update, rows)
+	}
+	return d.placeholders(update)
+}
+
+// length is how many rows a table argument has whose first placeholder is $2.
+func (d dialect) length(columns []column) string {
+	return fmt.Sprintf("cardinality($2::%s[])", columns[0].pgType)
+}
+
 // oneOf is the condition that a column has a value that a query finds. PostgreSQL has
 // to make the list once, beforehand: it checks a row anew that was changed while it
 // waited for the row's lock, and of a list that is a part of the plan it would then

@@ -16,7 +16,9 @@ type session interface {
 	round(ctx context.Context, statements []statement) error
 	// begun tells whether a round has succeeded.
 	begun() bool
-	commit(ctx context.Context) error
+	// commit executes statements, if there are any, and commits: in one trip, and all of it
+	// or nothing.
+	commit(ctx context.Context, statements []statement) error
 	// rollback ends the transaction, or else the connection.
 	rollback(ctx context.Context)
 }

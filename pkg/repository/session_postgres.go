@@ -4,9 +4,12 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"fmt"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/stdlib"
 )
 
@@ -27,37 +30,31 @@ type postgresSession struct {
 func (p *postgresSession) begun() bool { return p.began }
 
 func (p *postgresSession) round(ctx context.Context, statements []statement) error {
+	if !p.began {
+		statements = slices.Insert(slices.Clone(statements), 0, statement{text: "BEGIN"})
+	}
 	return p.raw(func(conn *pgx.Conn) error {
-		batch := &pgx.Batch{}
-		if !p.began {
-			batch.Queue("BEGIN")
-		}
-		err := pipeline(ctx, conn, batch, statements)
+		err := pipeline(ctx, conn, statements)
 		p.began = p.began || err == nil
 		return err
 	})
 }
 
-// pipeline sends statements behind what the batch has already, and reads all answers.
-func pipeline(ctx context.Context, conn *pgx.Conn, batch *pgx.Batch, statements []statement) error {
-	before := batch.Len()
+// pipeline sends statements and reads all answers. None is executed behind one that fails.
+func pipeline(ctx context.Context, conn *pgx.Conn, statements []statement) error {
+	batch := &pgx.Batch{}
 	for i := range statements {
 		batch.Queue(statements[i].text, statements[i].args...)
 	}
 	results := conn.SendBatch(ctx, batch)
-	err := readAnswers(results, before, statements)
+	err := readAnswers(results, statements)
 	if closed := results.Close(); err == nil { // reads what is left, so that the connection is usable
 		err = closed
 	}
 	return err
 }
 
-func readAnswers(results pgx.BatchResults, before int, statements []statement) error {
-	for range before {
-		if _, err := results.Exec(); err != nil {
-			return err
-		}
-	}
+func readAnswers(results pgx.BatchResults, statements []statement) error {
 	for i := range statements {
 		if err := statements[i].readAnswer(results); err != nil {
 			return err
@@ -70,7 +67,10 @@ func (s *statement) readAnswer(results pgx.BatchResults) error {
 	if s.targets == nil {
 		tag, err := results.Exec()
 		if err != nil {
-			return err
+			return s.refused(err)
+		}
+		if s.text == commitText && tag.String() != commitText {
+			return errRolledBack
 		}
 		return s.check(tag.RowsAffected())
 	}
@@ -81,17 +81,29 @@ func (s *statement) readAnswer(results pgx.BatchResults) error {
 	return err
 }
 
-func (p *postgresSession) commit(ctx context.Context) error {
-	if !p.began {
+// refused gives the error of a statement that could not change all rows that it has to,
+// and so failed; see [change].
+func (s *statement) refused(err error) error {
+	const divisionByZero, uniqueViolation = "22012", "23505"
+	var pg *pgconn.PgError
+	switch {
+	case s.otherwise == nil || !errors.As(err, &pg):
+		return err
+	case pg.Code == divisionByZero:
+		return fmt.Errorf("not every row is there: %w", s.otherwise)
+	case pg.Code == uniqueViolation:
+		return fmt.Errorf("a row is there already: %w", ErrConflict)
+	}
+	return err
+}
+
+const commitText = "COMMIT"
+
+func (p *postgresSession) commit(ctx context.Context, statements []statement) error {
+	if !p.began && len(statements) == 0 {
 		return nil
 	}
-	return p.raw(func(conn *pgx.Conn) error {
-		tag, err := conn.Exec(ctx, "COMMIT")
-		if err == nil && tag.String() != "COMMIT" {
-			err = errRolledBack
-		}
-		return err
-	})
+	return p.round(ctx, append(slices.Clip(statements), statement{text: commitText}))
 }
 
 func (p *postgresSession) rollback(ctx context.Context) {

@@ -168,7 +168,12 @@ func as[T any](value driver.Value) (T, error) {
 	return v, nil
 }
 
-func (l *sqliteSession) commit(ctx context.Context) error {
+func (l *sqliteSession) commit(ctx context.Context, statements []statement) error {
+	if len(statements) > 0 {
+		if err := l.round(ctx, statements); err != nil {
+			return err
+		}
+	}
 	if !l.began {
 		return nil
 	}

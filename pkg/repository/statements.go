@@ -33,6 +33,9 @@ type lookup struct {
 // change writes rows: a whole table argument at once, or a single row. To set out
 // with arrays costs PostgreSQL more than a few rows do one by one; on SQLite, which
 // is no trip away, one by one is always better.
+//
+// The commit is on its way before the answer is there, so on PostgreSQL a change that
+// does not reach all of its rows has to fail by itself.
 type change struct {
 	columns       []column
 	whole, single string
@@ -142,9 +145,12 @@ func each(columns []column, write func(column) string) []string {
 	return texts
 }
 
-// insert adds rows, but for those that another writer has added before. (SQLite needs
-// the WHERE to tell ON CONFLICT from a join's ON.)
+// insert adds rows. One that another writer has added before makes PostgreSQL fail; on
+// SQLite it is left out, and missed.
 func (d dialect) insert(model *schema.Table) change {
+	if d.postgres {
+		return d.inserting(model, "")
+	}
 	return d.inserting(model, "ON CONFLICT DO NOTHING")
 }
 
@@ -154,6 +160,7 @@ func (d dialect) upsert(model *schema.Table) change {
 	return d.inserting(model, "ON CONFLICT (account_id, id) DO UPDATE SET "+strings.Join(sets, ", "))
 }
 
+// (SQLite needs the WHERE to tell ON CONFLICT from a join's ON.)
 func (d dialect) inserting(model *schema.Table, onConflict string) change {
 	columns := columnsOf(model)
 	names := strings.Join(each(columns, func(c column) string { return c.name }), ", ")
@@ -181,10 +188,10 @@ func (d dialect) update(model *schema.Table, names []string) change {
 	}
 	return change{
 		columns: columns,
-		whole: d.placeholders(fmt.Sprintf("UPDATE %s AS x SET %s FROM %s WHERE x.account_id = $1 AND x.id = r.id",
-			model.Name, strings.Join(whole, ", "), d.from(columns, 2))),
-		single: d.placeholders(fmt.Sprintf("UPDATE %s AS x SET %s WHERE x.account_id = $1 AND x.id = %s",
-			model.Name, strings.Join(single, ", "), id)),
+		whole: d.all(fmt.Sprintf("UPDATE %s AS x SET %s FROM %s WHERE x.account_id = $1 AND x.id = r.id",
+			model.Name, strings.Join(whole, ", "), d.from(columns, 2)), d.length(columns)),
+		single: d.all(fmt.Sprintf("UPDATE %s AS x SET %s WHERE x.account_id = $1 AND x.id = %s",
+			model.Name, strings.Join(single, ", "), id), "1"),
 	}
 }
 
@@ -199,9 +206,9 @@ func (d dialect) updateFigures(txns *schema.Table) change {
 	}
 	return change{
 		columns: columns,
-		whole: d.placeholders(fmt.Sprintf(text, "r.available_after", "r.balance_after", "r.card_object_id", "r.seq",
-			" FROM "+d.from(columns, 2))),
-		single: d.placeholders(fmt.Sprintf(text, of["available_after"], of["balance_after"], of["card_object_id"], of["seq"], "")),
+		whole: d.all(fmt.Sprintf(text, "r.available_after", "r.balance_after", "r.card_object_id", "r.seq",
+			" FROM "+d.from(columns, 2)), d.length(columns)),
+		single: d.all(fmt.Sprintf(text, of["available_after"], of["balance_after"], of["card_object_id"], of["seq"], ""), "1"),
 	}
 }
 

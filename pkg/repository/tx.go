@@ -26,6 +26,8 @@ type Tx struct {
 	subscribers []hookSubscriberRow
 	loaded      string // that account
 	hooked      bool   // deliveries were written
+	// last are the statements that go with the commit.
+	last []statement
 }
 
 // Write runs fn in a write transaction and commits it when fn returns nil. After
@@ -73,7 +75,7 @@ func (s *Store) writeOnce(ctx context.Context, fn func(*Tx) error) (begun bool, 
 	if err := fn(tx); err != nil {
 		return tx.session.begun(), err
 	}
-	if err := tx.session.commit(ctx); err != nil {
+	if err := tx.session.commit(ctx, tx.last); err != nil {
 		return true, fmt.Errorf("commit: %w", err)
 	}
 	committed = true
@@ -214,12 +216,32 @@ func bookToken(book *ledger.Book) func(*tokenRow) error {
 
 // Save writes what a book has changed. [ErrConflict] means that another server
 // has added one of the rows first: roll back, load and decide again.
+func (tx *Tx) Save(ctx context.Context, account string, c ledger.Changes) error {
+	r := tx.changes(account, &c)
+	if err := r.run(ctx); err != nil {
+		return fmt.Errorf("save: %w", err)
+	}
+	return nil
+}
+
+// SaveAtCommit is Save as a part of the commit, which saves a trip; so [ErrConflict] may
+// be the commit's.
+func (tx *Tx) SaveAtCommit(account string, c ledger.Changes) error {
+	r := tx.changes(account, &c)
+	if r.err != nil {
+		return fmt.Errorf("save: %w", r.err)
+	}
+	tx.last = append(tx.last, r.watched()...)
+	return nil
+}
+
+// changes are the statements that write what a book has changed.
 //
 // Changed cards come before new ones, so that a deletion frees its card_id for a
 // creation of the same batch. New cards and tokens come in the order of the keys
 // that other servers may be inserting as well: two servers with the same keys in
 // different orders would deadlock.
-func (tx *Tx) Save(ctx context.Context, account string, c ledger.Changes) error {
+func (tx *Tx) changes(account string, c *ledger.Changes) *round {
 	t := &tx.store.texts
 	r := &round{tx: tx, account: account}
 	update(r, &t.updateCards, c.Cards, rowOfCard)
@@ -231,15 +253,12 @@ func (tx *Tx) Save(ctx context.Context, account string, c ledger.Changes) error 
 	slices.SortFunc(newCards, func(a, b ledger.Card) int { return strings.Compare(a.CardID, b.CardID) })
 	slices.SortFunc(newTokens, func(a, b ledger.Token) int { return strings.Compare(a.Hash, b.Hash) })
 	insert(r, &t.insertCards, newCards, rowOfCard)
-	insert(r, &t.insertTxns, c.Txns, rowOfTxnIn(&c))
+	insert(r, &t.insertTxns, c.Txns, rowOfTxnIn(c))
 	insert(r, &t.saveSearch, slices.Concat(newCards, c.Cards), rowOfSearch)
 	insert(r, &t.insertHolds, c.NewHolds, rowOfHold)
 	insert(r, &t.insertTokens, newTokens, rowOfToken)
-	insert(r, &t.hooks.insert, tx.hookEvents(account, &c), rowOfHookEvent)
-	if err := r.run(ctx); err != nil {
-		return fmt.Errorf("save: %w", err)
-	}
-	return nil
+	insert(r, &t.hooks.insert, tx.hookEvents(account, c), rowOfHookEvent)
+	return r
 }
 
 // round collects statements that are executed together.
@@ -252,15 +271,20 @@ type round struct {
 
 // run executes what was collected, if anything was.
 func (r *round) run(ctx context.Context) error {
-	statements := r.statements
-	r.statements = nil
-	if r.err != nil || len(statements) == 0 {
+	if r.err != nil || len(r.statements) == 0 {
 		return r.err
 	}
+	return r.tx.session.round(ctx, r.watched())
+}
+
+// watched takes what was collected and shows it to the observer.
+func (r *round) watched() []statement {
+	statements := r.statements
+	r.statements = nil
 	for i := range statements {
 		r.tx.store.watched(statements[i].text)
 	}
-	return r.tx.session.round(ctx, statements)
+	return statements
 }
 
 // read adds a look-up, if there is anything to look up.
@@ -289,17 +313,23 @@ func insert[D, R any](r *round, c *change, values []D, rowOf func(string, *D) R)
 // row that it does not reach.
 func write(r *round, c *change, rows table, otherwise error) {
 	d := r.tx.store.dialect
-	if d.postgres && len(rows.rows) > fewRows {
-		args, err := d.arguments(r.account, rows)
-		if err != nil {
-			r.err = err
+	s := statement{text: c.single, affects: 1, otherwise: otherwise}
+	if d.postgres { // which counts by itself
+		s.affects = anyNumber
+		if len(rows.rows) > fewRows {
+			args, err := d.arguments(r.account, rows)
+			if err != nil {
+				r.err = err
+				return
+			}
+			s.text, s.args = c.whole, args
+			r.statements = append(r.statements, s)
 			return
 		}
-		r.statements = append(r.statements, statement{text: c.whole, args: args, affects: int64(len(rows.rows)), otherwise: otherwise})
-		return
 	}
 	for _, row := range rows.rows {
-		r.statements = append(r.statements, statement{text: c.single, args: d.scalars(r.account, row), affects: 1, otherwise: otherwise})
+		s.args = d.scalars(r.account, row)
+		r.statements = append(r.statements, s)
 	}
 }
 

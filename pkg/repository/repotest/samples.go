@@ -91,7 +91,7 @@ func Post(
 		for i, op := range ops {
 			results[i], refusals[i] = book.Post(op)
 		}
-		return tx.Save(ctx, account, book.Changes())
+		return tx.SaveAtCommit(account, book.Changes())
 	})
 	if err != nil {
 		t.Fatalf("post a batch: %v", err)
