@@ -30,7 +30,7 @@ func TestIssuersKeepToTheirKeys(t *testing.T) {
 		requireRefusal(t, err, ReasonIssuer)
 	}
 	for i := range verifier.issuers {
-		if n := len(verifier.issuers[i].verified.young); n != 1 {
+		if n := verifier.issuers[i].verified.verdicts.Len(); n != 1 {
 			t.Errorf("issuer %d: %d tokens are remembered, want 1", i, n)
 		}
 	}

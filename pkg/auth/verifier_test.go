@@ -390,8 +390,8 @@ func TestMemory(t *testing.T) {
 		if _, ok := m.recall(digest(0), set); !ok {
 			t.Fatalf("a token in use is forgotten after %d others", i)
 		}
-		if len(m.young)+len(m.old) > 2*maxRemembered {
-			t.Fatalf("%d tokens remembered", len(m.young)+len(m.old))
+		if m.verdicts.Len() > 2*maxRemembered {
+			t.Fatalf("%d tokens remembered", m.verdicts.Len())
 		}
 	}
 	for i := 5*maxRemembered - 4096; i < 5*maxRemembered; i++ {
@@ -417,7 +417,7 @@ func TestOnlyGoodTokensAreRemembered(t *testing.T) {
 	for _, token := range []string{ed.token(t, nil), ed.token(t, nil), newEdSigner(t, "ed-1").token(t, nil), ed.token(t, members{"exp": 0})} {
 		_, _ = verifier.Verify(t.Context(), token)
 	}
-	if n := len(verifier.issuers[0].verified.young); n != 1 {
+	if n := verifier.issuers[0].verified.verdicts.Len(); n != 1 {
 		t.Errorf("%d tokens remembered, want 1", n)
 	}
 }

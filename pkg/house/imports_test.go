@@ -45,12 +45,13 @@ var table = map[string]rule{
 	"pkg/ledger":   {foreign: []string{uuidModule}},
 	"pkg/posting":  {ours: []string{"pkg/ledger", "pkg/repository", "pkg/cardcode"}, foreign: []string{uuidModule}},
 	"pkg/cardcode": {foreign: []string{uuidModule}},
-	"pkg/auth":     {foreign: []string{uuidModule, "github.com/lestrrat-go/jwx/v2"}},
+	"pkg/auth":     {ours: []string{"pkg/recent"}, foreign: []string{uuidModule, "github.com/lestrrat-go/jwx/v2"}},
+	"pkg/recent":   {},
 	"pkg/config":   {},
 	"pkg/audit":    {ours: []string{"pkg/ledger", "pkg/repository"}, foreign: []string{uuidModule}},
 
 	"pkg/repository": {
-		ours:    []string{"pkg/ledger", "pkg/strictjson", "db"},
+		ours:    []string{"pkg/ledger", "pkg/strictjson", "pkg/recent", "db"},
 		foreign: []string{uuidModule, bun, pgx, sqlite, "github.com/gofrs/flock", "golang.org/x/text"},
 	},
 	// The conformance suite is test code outside of _test files, so that the tests

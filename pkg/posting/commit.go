@@ -104,6 +104,9 @@ func (p *Poster) commitWithRetries(ctx context.Context, batch *[]group) error {
 			continue
 		case errors.Is(err, repository.ErrConflict) && conflicts < maxConflicts:
 			conflicts++
+			if errors.Is(err, repository.ErrStale) { // and nothing is remembered now
+				continue
+			}
 		case errors.Is(err, repository.ErrUnavailable) && outages < maxOutages && time.Since(start) < maxOutageTime:
 			outages++
 		default:
@@ -168,7 +171,11 @@ func (p *Poster) post(ctx context.Context, tx *repository.Tx, g group) error {
 	for i, r := range g.requests {
 		ops[i] = r.op
 	}
-	book := ledger.NewBook(g.account, p.o.Clock(g.account))
+	now := p.o.Clock(g.account)
+	if saved, err := p.postRecalled(tx, g, ops, now); saved || err != nil {
+		return err
+	}
+	book := ledger.NewBook(g.account, now)
 	if err := tx.Load(ctx, g.account, book, ops); err != nil {
 		return err
 	}
@@ -178,6 +185,22 @@ func (p *Poster) post(ctx context.Context, tx *repository.Tx, g group) error {
 		}
 	}
 	return tx.SaveAtCommit(g.account, book.Changes())
+}
+
+// postRecalled posts operations on cards that are remembered, for the commit to find out
+// whether they are still so. It reports false where that cannot be, or an operation is
+// refused: a ref_id that was used before would have come first.
+func (p *Poster) postRecalled(tx *repository.Tx, g group, ops []ledger.Operation, now ledger.Micros) (bool, error) {
+	book := ledger.NewBook(g.account, now)
+	if !tx.Recall(g.account, now, book, ops) {
+		return false, nil
+	}
+	for _, r := range g.requests {
+		if err := r.post(book); err != nil || r.err != nil {
+			return false, err
+		}
+	}
+	return tx.SaveRecalled(g.account, book.Changes())
 }
 
 // panicError reports an operation that panicked. What it did to the book is

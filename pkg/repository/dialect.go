@@ -61,10 +61,11 @@ func (d dialect) from(columns []column, n int) string {
 }
 
 // all makes PostgreSQL refuse an update, by a division by zero, that does not change as
-// many rows as it should; see [statement.refused].
+// many rows as it should; see [statement.refused]. It answers which transaction has
+// written the rows: the xmin that they have from then on.
 func (d dialect) all(update, rows string) string {
 	if d.postgres {
-		return fmt.Sprintf("WITH changed AS (%s RETURNING 1) SELECT 1 / (count(*) = %s)::int FROM changed", update, rows)
+		return fmt.Sprintf("WITH changed AS (%s RETURNING x.xmin::text AS version) SELECT max(version), 1 / (count(*) = %s)::int::bigint FROM changed", update, rows)
 	}
 	return d.placeholders(update)
 }

@@ -10,8 +10,9 @@ import (
 
 // hookStatements are the fixed texts about webhooks.
 type hookStatements struct {
-	subscribers lookup // of an account's events
-	insert      change // deliveries
+	subscribers  lookup // of an account's events
+	noSubscriber string // fails where there is one; PostgreSQL's
+	insert       change // deliveries
 
 	due                lookup // the next deliveries of a subscription
 	take, park         string
@@ -35,11 +36,12 @@ func (s *Store) hookStatements() hookStatements {
 	if d.postgres {
 		skipLocked = " FOR UPDATE OF d SKIP LOCKED"
 	}
+	const ofAccount = `FROM hook_subscriptions AS s WHERE s.account_id = $1 AND s.active AND s.deleted_at IS NULL`
 	t := hookStatements{
-		subscribers: d.lookup("s", columnsOf(modelOf(s.write, hookSubscriberRow{})),
-			`FROM hook_subscriptions AS s WHERE s.account_id = $1 AND s.active AND s.deleted_at IS NULL`),
-		insert: d.insert(modelOf(s.write, hookEventRow{})),
-		due:    lookup{columns: columnsOf(modelOf(s.write, hookDueRow{}))},
+		subscribers:  d.lookup("s", columnsOf(modelOf(s.write, hookSubscriberRow{})), ofAccount),
+		noSubscriber: "SELECT 1 / (count(*) = 0)::int " + ofAccount,
+		insert:       d.insert(modelOf(s.write, hookEventRow{})),
+		due:          lookup{columns: columnsOf(modelOf(s.write, hookDueRow{}))},
 	}
 	t.due.text = d.placeholders(`SELECT d.id, d.event, d.card_object_id, d.stream_id, d.position, d.created_at, d.attempts,
 		(SELECT max(h.position) FROM hook_deliveries AS h WHERE h.account_id = $1 AND h.subscription_id = $2

@@ -78,7 +78,7 @@ func (s *statement) readAnswer(results pgx.BatchResults) error {
 	if err == nil {
 		_, err = pgx.ForEachRow(rows, s.targets, s.each)
 	}
-	return err
+	return s.refused(err)
 }
 
 // refused gives the error of a statement that could not change all rows that it has to,
@@ -92,7 +92,7 @@ func (s *statement) refused(err error) error {
 	case pg.Code == divisionByZero:
 		return fmt.Errorf("not every row is there: %w", s.otherwise)
 	case pg.Code == uniqueViolation:
-		return fmt.Errorf("a row is there already: %w", ErrConflict)
+		return fmt.Errorf("a row is there already, by %s: %w", pg.ConstraintName, ErrConflict)
 	}
 	return err
 }

@@ -19,6 +19,7 @@ type statements struct {
 	cardTokenRefs                                      lookup // tokens that have one
 	insertCards, insertTxns, insertHolds, insertTokens change
 	updateCards, postCards, updateHolds, updateTokens  change
+	postRecalled                                       change // PostgreSQL's
 	saveSearch                                         change
 	restoreCards, restoreFigures, restoreHolds         change
 	hooks                                              hookStatements
@@ -82,6 +83,7 @@ func (s *Store) statements() statements {
 	t.insertCards, t.insertTxns = d.insert(cards), d.insert(txns)
 	t.insertHolds, t.insertTokens = d.insert(holds), d.insert(tokens)
 	t.updateCards, t.postCards = d.update(cards, cardUpdates), d.update(cards, projection)
+	t.postRecalled = d.updateRecalled(cards)
 	t.updateHolds, t.updateTokens = d.update(holds, holdUpdates), d.update(tokens, tokenUpdates)
 	t.saveSearch = d.upsert(modelOf(s.write, searchRow{}))
 	t.restoreCards, t.restoreFigures, t.restoreHolds = t.postCards, d.updateFigures(txns), d.upsert(holds)
@@ -175,23 +177,39 @@ func (d dialect) inserting(model *schema.Table, onConflict string) change {
 
 // update sets the named columns of the rows with the given ids.
 func (d dialect) update(model *schema.Table, names []string) change {
-	columns := columnsOf(model, names...)
-	var id string
+	return d.updating(model.Name, columnsOf(model, names...), map[string]string{"id": "x.id"})
+}
+
+// updateRecalled is the update of cards' figures if their rows are as they are remembered.
+func (d dialect) updateRecalled(cards *schema.Table) change {
+	columns := columnsOf(cards, projection...)
+	for i := range columns {
+		columns[i].index = append([]int{0}, columns[i].index...) // a cardRow is the first field of a recalledRow
+	}
+	return d.updating(cards.Name, append(columns, recalledColumns...),
+		map[string]string{"id": "x.id", "version": "x.xmin::text", "digest_before": "x.digest"})
+}
+
+// updating sets columns of rows. Those with a condition are not set: what is stored has
+// to be equal to them.
+func (d dialect) updating(name string, columns []column, conditions map[string]string) change {
 	var whole, single []string
+	of, is := "", ""
 	for i, number := range numbered(len(columns)) {
-		if name := columns[i].name; name == "id" {
-			id = number
+		column := columns[i].name
+		if stored := conditions[column]; stored != "" {
+			of += " AND " + stored + " = r." + column
+			is += " AND " + stored + " = " + number
 		} else {
-			whole = append(whole, name+" = r."+name)
-			single = append(single, name+" = "+number)
+			whole = append(whole, column+" = r."+column)
+			single = append(single, column+" = "+number)
 		}
 	}
 	return change{
 		columns: columns,
-		whole: d.all(fmt.Sprintf("UPDATE %s AS x SET %s FROM %s WHERE x.account_id = $1 AND x.id = r.id",
-			model.Name, strings.Join(whole, ", "), d.from(columns, 2)), d.length(columns)),
-		single: d.all(fmt.Sprintf("UPDATE %s AS x SET %s WHERE x.account_id = $1 AND x.id = %s",
-			model.Name, strings.Join(single, ", "), id), "1"),
+		whole: d.all(fmt.Sprintf("UPDATE %s AS x SET %s FROM %s WHERE x.account_id = $1%s",
+			name, strings.Join(whole, ", "), d.from(columns, 2), of), d.length(columns)),
+		single: d.all(fmt.Sprintf("UPDATE %s AS x SET %s WHERE x.account_id = $1%s", name, strings.Join(single, ", "), is), "1"),
 	}
 }
 

@@ -18,6 +18,8 @@ import (
 	"github.com/uptrace/bun/dialect/pgdialect"
 	"github.com/uptrace/bun/dialect/sqlitedialect"
 	_ "modernc.org/sqlite" // the driver "sqlite"
+
+	"github.com/kortwallet/kort/pkg/recent"
 )
 
 const (
@@ -66,6 +68,8 @@ type Store struct {
 	lists   ListLimits
 	// statistics are PostgreSQL's.
 	statistics *statistics
+	// remembered are cards as the last commits left them; see [Tx.Recall].
+	remembered *recent.Map[cardKey, *rememberedCard]
 	// prepared belongs to SQLite's one connection that writes.
 	prepared *prepared
 	// checkpoints are SQLite's; nil elsewhere, and where nothing is written.
@@ -78,6 +82,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	s := &Store{
 		dialect: dialect{postgres: o.PostgresURL != ""}, lists: o.Lists.orDefault(),
 		prepared: &prepared{}, statistics: newStatistics(), observe: o.Observe,
+		remembered: recent.NewMap[cardKey, *rememberedCard](maxRecalled),
 	}
 	var err error
 	if s.dialect.postgres {

@@ -28,17 +28,23 @@ type Tx struct {
 	hooked      bool   // deliveries were written
 	// last are the statements that go with the commit.
 	last []statement
+	// What the store remembers afterwards, and what was decided on; see [Tx.Recall].
+	recalled map[uuid.UUID]*rememberedCard
+	saved    *ledger.Changes
+	savedFor string // the account
+	version  string // of the cards' rows
 }
 
 // Write runs fn in a write transaction and commits it when fn returns nil. After
-// an error of the commit itself the outcome is unknown: it may have happened.
+// an error of the commit itself the outcome is unknown, it may have happened, but for
+// [ErrConflict] and [ledger.ErrCorrupt].
 // Errors are classified: [ErrConflict] and [ErrUnavailable] are worth another try.
 // The context must not be one that a caller can cancel, or a commit could be cut
 // in two.
 //
 // When a database was restarted, any number of connections in the pool are dead and
 // do not know it. Each that is tried leaves the pool, and as nothing has happened yet,
-// fn is called again with another one.
+// unless the first trip was the commit, fn is called again with another one.
 func (s *Store) Write(ctx context.Context, fn func(*Tx) error) error {
 	for dead := 0; ; dead++ {
 		begun, err := s.writeOnce(ctx, fn)
@@ -48,7 +54,7 @@ func (s *Store) Write(ctx context.Context, fn func(*Tx) error) error {
 	}
 }
 
-// writeOnce reports whether the transaction had begun when it ended.
+// writeOnce reports whether the transaction had begun when it ended, or may have.
 func (s *Store) writeOnce(ctx context.Context, fn func(*Tx) error) (begun bool, err error) {
 	conn, err := s.write.DB.Conn(ctx)
 	if err != nil {
@@ -65,6 +71,7 @@ func (s *Store) writeOnce(ctx context.Context, fn func(*Tx) error) (begun bool, 
 	defer func() {
 		if !committed { // fn failed or panicked, or the commit did
 			tx.session.rollback(ctx)
+			tx.failed(err)
 		}
 	}()
 	if !s.dialect.postgres { // elsewhere the first round is the beginning
@@ -76,9 +83,10 @@ func (s *Store) writeOnce(ctx context.Context, fn func(*Tx) error) (begun bool, 
 		return tx.session.begun(), err
 	}
 	if err := tx.session.commit(ctx, tx.last); err != nil {
-		return true, fmt.Errorf("commit: %w", err)
+		return true, fmt.Errorf("commit: %w", tx.stale(err))
 	}
 	committed = true
+	tx.remember()
 	s.grown(tx.inserted)
 	s.checkpoints.committed()
 	return true, nil
@@ -100,6 +108,7 @@ func (tx *Tx) begin(ctx context.Context) error {
 // committed. Refs come last: they belong to a card, and a token has to be loaded for
 // its card to be found.
 func (tx *Tx) Load(ctx context.Context, account string, book *ledger.Book, ops []ledger.Operation) error {
+	tx.recalled = nil
 	var keys ledger.Keys
 	for _, op := range ops {
 		op.Keys(&keys)
@@ -225,13 +234,15 @@ func (tx *Tx) Save(ctx context.Context, account string, c ledger.Changes) error 
 }
 
 // SaveAtCommit is Save as a part of the commit, which saves a trip; so [ErrConflict] may
-// be the commit's.
+// be the commit's. An account is to be saved once, and what was saved is not seen by a
+// Load behind it.
 func (tx *Tx) SaveAtCommit(account string, c ledger.Changes) error {
 	r := tx.changes(account, &c)
 	if r.err != nil {
 		return fmt.Errorf("save: %w", r.err)
 	}
 	tx.last = append(tx.last, r.watched()...)
+	tx.noteSaved(account, &c)
 	return nil
 }
 
@@ -245,7 +256,11 @@ func (tx *Tx) changes(account string, c *ledger.Changes) *round {
 	t := &tx.store.texts
 	r := &round{tx: tx, account: account}
 	update(r, &t.updateCards, c.Cards, rowOfCard)
+	before := len(r.statements)
 	update(r, &t.postCards, c.Posted, rowOfCard)
+	if tx.store.dialect.postgres {
+		r.readVersion(before)
+	}
 	update(r, &t.updateHolds, c.Holds, rowOfHold)
 	update(r, &t.updateTokens, c.Tokens, rowOfToken)
 

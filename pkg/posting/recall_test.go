@@ -1,0 +1,310 @@
+package posting
+
+import (
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/kortwallet/kort/pkg/ledger"
+	"github.com/kortwallet/kort/pkg/repository"
+	"github.com/kortwallet/kort/pkg/repository/repotest"
+)
+
+// statementLog notes the statements of a store.
+type statementLog struct {
+	mu    sync.Mutex
+	texts []string
+}
+
+func (l *statementLog) note(text string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.texts = append(l.texts, text)
+}
+
+// locks takes what was noted, and counts the statements that lock cards.
+func (l *statementLog) locks() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	n := 0
+	for _, text := range l.texts {
+		if strings.Contains(text, "FOR UPDATE") {
+			n++
+		}
+	}
+	l.texts = nil
+	return n
+}
+
+// recallingServers are two servers on one PostgreSQL; the statements of the first are
+// noted.
+func recallingServers(t *testing.T) (first, second *bench, log *statementLog) {
+	t.Helper()
+	log = &statementLog{}
+	o := repotest.Postgres(t)
+	second = newBench(t, repotest.Migrated(t, o), Options{})
+	watched := o
+	watched.Observe = log.note
+	first = newBench(t, repotest.Database{Store: repotest.Open(t, watched), Options: o}, Options{})
+	first.must(t, creation(t, "card", 1000))
+	first.must(t, transact(t, ledger.ActionDrawdown, "card", "first", 1))
+	log.locks()
+	return first, second, log
+}
+
+// A card that the server's own commit was about is not read again before the next.
+func TestRememberedCardsAreNotLoaded(t *testing.T) {
+	t.Parallel()
+	b, _, log := recallingServers(t)
+	for n, ref := range []string{"a", "b", "c", "d"} {
+		result := b.must(t, transact(t, ledger.ActionDrawdown, "card", ref, 1))
+		if result.Txn.Seq != int64(n+3) || result.Cards[0].Drawdown != int64(n+2) {
+			t.Errorf("%s: seq %d, drawdown %d", ref, result.Txn.Seq, result.Cards[0].Drawdown)
+		}
+	}
+	if n := log.locks(); n != 0 {
+		t.Errorf("cards were loaded %d times", n)
+	}
+	auditAccount(t, b.store, b.raw, repotest.Account)
+}
+
+// What the server remembers is never what it answers by, whoever changed the card since.
+func TestWhatIsRememberedIsNotBelieved(t *testing.T) {
+	t.Parallel()
+	drawdown := func(t *testing.T, ref string, amount int64) *ledger.Transact {
+		t.Helper()
+		return transact(t, ledger.ActionDrawdown, "card", ref, amount)
+	}
+	type servers struct{ first, second *bench }
+	for name, test := range map[string]struct {
+		meanwhile func(*testing.T, servers)
+		ref       string
+		want      func(ledger.Result, error) bool
+	}{
+		"another server drew all": {
+			func(t *testing.T, s servers) { s.second.must(t, drawdown(t, "all", 999)) },
+			"next", func(_ ledger.Result, err error) bool { return refusedWith(err, ledger.CodeInsufficientFunds) },
+		},
+		"another server funded an empty card": {
+			func(t *testing.T, s servers) {
+				s.first.must(t, drawdown(t, "all", 999))
+				s.second.must(t, transact(t, ledger.ActionFund, "card", "fund", 500))
+			},
+			"next", func(r ledger.Result, err error) bool { return err == nil && r.Txn.Seq == 5 && r.Cards[0].Funds == 1500 },
+		},
+		"another server drew some": {
+			func(t *testing.T, s servers) { s.second.must(t, drawdown(t, "some", 10)) },
+			"next", func(r ledger.Result, err error) bool {
+				return err == nil && r.Txn.Seq == 4 && r.Cards[0].Drawdown == 111
+			},
+		},
+		"another server had the request": {
+			func(t *testing.T, s servers) { s.second.must(t, drawdown(t, "next", 100)) },
+			"next", func(r ledger.Result, err error) bool {
+				return err == nil && r.Replayed && r.Txn.Seq == 3 && r.Cards[0].Drawdown == 101
+			},
+		},
+		"the answer before was lost": {
+			func(*testing.T, servers) {},
+			"first", func(r ledger.Result, err error) bool {
+				return err == nil && r.Replayed && r.Txn.Seq == 2 && r.Cards[0].Drawdown == 1
+			},
+		},
+		"an earlier answer was lost": {
+			func(t *testing.T, s servers) { s.first.must(t, drawdown(t, "other", 1)) },
+			"first", func(r ledger.Result, err error) bool {
+				return err == nil && r.Replayed && r.Txn.Seq == 2 && r.Cards[0].Drawdown == 2
+			},
+		},
+		"an earlier answer was lost, and the card is empty": {
+			func(t *testing.T, s servers) { s.first.must(t, drawdown(t, "other", 999)) },
+			"first", func(r ledger.Result, err error) bool { return err == nil && r.Replayed && r.Txn.Seq == 2 },
+		},
+		"somebody ended the card by hand": {
+			func(t *testing.T, s servers) { s.first.raw.MustExec(t, "UPDATE cards SET expires_at = 1") },
+			"next", func(_ ledger.Result, err error) bool { return refusedWith(err, ledger.CodeCardExpired) },
+		},
+		"another server deleted the card": {
+			func(t *testing.T, s servers) { s.second.must(t, deletion(t)) },
+			"next", func(_ ledger.Result, err error) bool { return refusedWith(err, ledger.CodeNotFound) },
+		},
+		"the server deleted the card": {
+			func(t *testing.T, s servers) { s.first.must(t, deletion(t)) },
+			"next", func(_ ledger.Result, err error) bool { return refusedWith(err, ledger.CodeNotFound) },
+		},
+		"another server deleted the card, and another has its name": {
+			func(t *testing.T, s servers) {
+				s.second.must(t, deletion(t))
+				s.second.must(t, creation(t, "card", 100))
+			},
+			"next", func(r ledger.Result, err error) bool {
+				return err == nil && r.Txn.Seq == 2 && r.Cards[0].Drawdown == 100
+			},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			first, second, _ := recallingServers(t)
+			test.meanwhile(t, servers{first, second})
+			op := drawdown(t, test.ref, 100)
+			if test.ref == "first" {
+				op.Amount = 1
+			}
+			if result, err := first.Submit(t.Context(), repotest.Account, op); !test.want(result, err) {
+				t.Errorf("%+v, %v", result, err)
+			}
+			if name != "somebody ended the card by hand" {
+				auditAccount(t, first.store, first.raw, repotest.Account)
+			}
+		})
+	}
+}
+
+// Who subscribes at one server hears of what happens at all others from then on.
+func TestSubscribersAreNotMissedByMemory(t *testing.T) {
+	t.Parallel()
+	first, second, log := recallingServers(t)
+	subscription := &repository.HookSubscription{
+		ID: repotest.ID(t), URL: "https://shop.example/hooks", Transactions: true, Active: true,
+		Secret: "sealed", SecretKeyID: "key-1", CreatedAt: repotest.Now, CreatedBy: "tests",
+	}
+	if err := second.store.AddHook(t.Context(), repotest.Account, subscription, repotest.ID(t)); err != nil {
+		t.Fatal(err)
+	}
+	for _, ref := range []string{"a", "b", "c"} {
+		first.must(t, transact(t, ledger.ActionDrawdown, "card", ref, 1))
+	}
+	if n := first.raw.Number(t, "SELECT count(*) FROM hook_deliveries WHERE event = 'wallet_transaction'"); n != 3 {
+		t.Errorf("%d of 3 transactions are told", n)
+	}
+	if n := log.locks(); n != 3 {
+		t.Errorf("the card was loaded %d times, want each time: who hears of it is not remembered", n)
+	}
+}
+
+// A lost race costs one attempt, and for a while the card is loaded each time: another
+// server is at it as well.
+func TestStaleCardsAreLoadedForAWhile(t *testing.T) {
+	t.Parallel()
+	first, second, log := recallingServers(t)
+	second.must(t, transact(t, ledger.ActionDrawdown, "card", "between", 1))
+	log.locks()
+	const commits, loaded = 30, 16
+	for n := range commits {
+		first.must(t, transact(t, ledger.ActionDrawdown, "card", fmt.Sprint("next ", n), 1))
+	}
+	if n := log.locks(); n != loaded {
+		t.Errorf("the card was loaded %d times in %d commits, want %d", n, commits, loaded)
+	}
+	auditAccount(t, first.store, first.raw, repotest.Account)
+}
+
+// Several cards at once are all remembered or all loaded.
+func TestBatchesAreRemembered(t *testing.T) {
+	t.Parallel()
+	first, second, log := recallingServers(t)
+	g, held := first.hold(t, repotest.Account)
+	g.release()
+	if _, err := held.wait(t); err != nil {
+		t.Fatal(err)
+	}
+	cards := []string{"a", "b", "c", "d", "e"}
+	for _, card := range cards {
+		first.must(t, creation(t, card, 100))
+	}
+	// The gate's own batch loads its card.
+	round := func(ref string, want int) {
+		t.Helper()
+		g := newGate(t, "gate")
+		held := first.begin(t.Context(), repotest.Account, g.op)
+		<-g.entered
+		log.locks()
+		var all []*pending
+		for _, card := range cards {
+			all = append(all, first.begin(t.Context(), repotest.Account, transact(t, ledger.ActionDrawdown, card, ref, 1)))
+		}
+		first.queued(t, len(cards))
+		g.release()
+		for _, p := range append(all, held) {
+			if _, err := p.wait(t); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if n := log.locks(); n != want {
+			t.Errorf("%s: cards were loaded %d times, want %d", ref, n, want)
+		}
+	}
+	round("first", 1)
+	round("second", 0)
+	second.must(t, transact(t, ledger.ActionDrawdown, "c", "between", 1))
+	round("third", 1)
+	auditAccount(t, first.store, first.raw, repotest.Account)
+	if n := first.raw.Number(t, "SELECT sum(amount_drawdown) FROM cards WHERE card_id IN ('a', 'b', 'c', 'd', 'e')"); n != 16 {
+		t.Errorf("%d was drawn, want 16", n)
+	}
+}
+
+// A right PIN ends what wrong ones have counted, also on a card that is remembered.
+func TestPINsOfRememberedCards(t *testing.T) {
+	t.Parallel()
+	b, _, _ := recallingServers(t)
+	g := newGate(t, "card")
+	g.release()
+	b.must(t, g.op)
+	try := func(ref string, right bool) error {
+		op := transact(t, ledger.ActionDrawdown, "card", ref, 1)
+		op.PIN = ledger.PINCheck{Compare: func(uuid.UUID, *ledger.PIN) (bool, error) { return right, nil }}
+		_, err := b.Submit(t.Context(), repotest.Account, op)
+		return err
+	}
+	for n, right := range []bool{true, true, false, true, false, false, true, true} {
+		before := b.raw.Number(t, "SELECT pin_failures FROM cards")
+		err := try(fmt.Sprint(n), right)
+		after := b.raw.Number(t, "SELECT pin_failures FROM cards")
+		switch {
+		case right && (err != nil || after != 0):
+			t.Errorf("%d: a right PIN: %v, %d failures", n, err, after)
+		case !right && (!refusedWith(err, ledger.CodeInvalidPIN) || after != before+1):
+			t.Errorf("%d: a wrong PIN: %v, %d failures after %d", n, err, after, before)
+		}
+	}
+	auditAccount(t, b.store, b.raw, repotest.Account)
+}
+
+// A card that ends soon, one with much metadata and one whose events are told are not
+// remembered; one that ends later is.
+func TestWhatIsNotRemembered(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		change func(*ledger.Card)
+		loaded int
+	}{
+		"ends in half an hour": {func(c *ledger.Card) { c.ExpiresAt = repotest.Moment(repotest.Now.Add(30 * time.Minute)) }, 3},
+		"ends in two hours":    {func(c *ledger.Card) { c.ExpiresAt = repotest.Moment(repotest.Now.Add(2 * time.Hour)) }, 1},
+		"large":                {func(c *ledger.Card) { c.Metadata = `{"a":"` + strings.Repeat("x", 2000) + `"}` }, 3},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b, _, log := recallingServers(t)
+			op := creation(t, "other", 100)
+			test.change(&op.Cards[0].Card)
+			b.must(t, op)
+			log.locks()
+			for n := range 3 {
+				b.must(t, transact(t, ledger.ActionDrawdown, "other", fmt.Sprint(n), 1))
+			}
+			if n := log.locks(); n != test.loaded {
+				t.Errorf("loaded %d times, want %d", n, test.loaded)
+			}
+		})
+	}
+}
+
+func deletion(t *testing.T) *ledger.DeleteCard {
+	t.Helper()
+	return &ledger.DeleteCard{ID: repotest.ID(t), CardID: "card", By: "clerk"}
+}
