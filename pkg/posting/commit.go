@@ -28,8 +28,8 @@ const (
 	// maxBackoff bounds a pause.
 	maxBackoff = 500 * time.Millisecond
 	// attemptTimeout bounds one attempt where a network can swallow an answer. It is
-	// longer than the time limit of any statement, so that only a dead connection
-	// meets it; the outcome is unknown then, and the next attempt finds out.
+	// longer than the time limit of any statement, so that hardly anything but a dead
+	// connection meets it; the outcome is unknown then, and whoever asks again finds out.
 	attemptTimeout = 45 * time.Second
 )
 
