@@ -1,6 +1,7 @@
 package posting
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"sync"
@@ -271,6 +272,30 @@ func TestPINsOfRememberedCards(t *testing.T) {
 		case !right && (!refusedWith(err, ledger.CodeInvalidPIN) || after != before+1):
 			t.Errorf("%d: a wrong PIN: %v, %d failures after %d", n, err, after, before)
 		}
+	}
+	auditAccount(t, b.store, b.raw, repotest.Account)
+}
+
+// An operation that panics on a remembered card has not happened, and the card is as
+// good as ever.
+func TestPanicsOnRememberedCards(t *testing.T) {
+	t.Parallel()
+	b, _, log := recallingServers(t)
+	g := newGate(t, "card")
+	g.release()
+	b.must(t, g.op)
+	b.must(t, transact(t, ledger.ActionDrawdown, "card", "second", 1))
+	log.locks()
+	poison := transact(t, ledger.ActionDrawdown, "card", "poison", 1)
+	poison.PIN.Compare = func(uuid.UUID, *ledger.PIN) (bool, error) { panic("in the comparison") }
+	if result, err := b.Submit(t.Context(), repotest.Account, poison); !errors.Is(err, ErrInternal) {
+		t.Errorf("%+v, %v, want ErrInternal", result, err)
+	}
+	if n := log.locks(); n != 0 {
+		t.Errorf("the card was loaded %d times", n)
+	}
+	if result := b.must(t, transact(t, ledger.ActionDrawdown, "card", "third", 1)); result.Txn.Seq != 4 {
+		t.Errorf("seq %d, want 4", result.Txn.Seq)
 	}
 	auditAccount(t, b.store, b.raw, repotest.Account)
 }
