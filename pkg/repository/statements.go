@@ -162,7 +162,8 @@ func (d dialect) upsert(model *schema.Table) change {
 	return d.inserting(model, "ON CONFLICT (account_id, id) DO UPDATE SET "+strings.Join(sets, ", "))
 }
 
-// (SQLite needs the WHERE to tell ON CONFLICT from a join's ON.)
+// inserting writes an insert with what it does about rows that are there already. (SQLite
+// needs the WHERE to tell ON CONFLICT from a join's ON.)
 func (d dialect) inserting(model *schema.Table, onConflict string) change {
 	columns := columnsOf(model)
 	names := strings.Join(each(columns, func(c column) string { return c.name }), ", ")
