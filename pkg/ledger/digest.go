@@ -14,11 +14,7 @@ import (
 type Digest [sha256.Size]byte
 
 // String returns the digest in lower-case hexadecimal.
-func (d Digest) String() string {
-	var text [2 * len(d)]byte
-	hex.Encode(text[:], d[:])
-	return string(text[:])
-}
+func (d Digest) String() string { return hex.EncodeToString(d[:]) }
 
 // ParseDigest reads what [Digest.String] wrote.
 func ParseDigest(text string) (Digest, error) {

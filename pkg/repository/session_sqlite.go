@@ -130,12 +130,12 @@ func assign(target any, value driver.Value) (err error) {
 	var number int64
 	var text string
 	switch target := target.(type) {
-	case *textValue:
+	case *textTarget:
 		text, err = as[string](value)
-		*target = textValue(text)
-	case *numberValue:
+		*target = textTarget(text)
+	case *numberTarget:
 		number, err = as[int64](value)
-		*target = numberValue(number)
+		*target = numberTarget(number)
 	case **int64:
 		if *target = nil; value != nil {
 			number, err = as[int64](value)
@@ -144,13 +144,13 @@ func assign(target any, value driver.Value) (err error) {
 	case *bool:
 		number, err = as[int64](value)
 		*target = number != 0
-	case *idValue:
-		if *target = (idValue{}); value != nil {
+	case *idTarget:
+		if *target = (idTarget{}); value != nil {
 			var id uuid.UUID
 			if text, err = as[string](value); err == nil {
 				id, err = uuid.Parse(text)
 			}
-			*target = idValue(id)
+			*target = idTarget(id)
 		}
 	}
 	if err != nil {
