@@ -51,7 +51,8 @@ func (s *Store) hookStatements() hookStatements {
 	t.take = d.placeholders(`UPDATE hook_deliveries SET next_at = $4, in_flight = true
 		WHERE account_id = $1 AND subscription_id = $2 AND id = $3`)
 	// The condition is asked again, as another server may have settled the one before since.
-	t.park = d.placeholders(`UPDATE hook_deliveries SET next_at = $6
+	// One that was in flight is no longer, now that its time is up: nothing else would wake it.
+	t.park = d.placeholders(`UPDATE hook_deliveries SET next_at = $6, in_flight = false
 		WHERE account_id = $1 AND subscription_id = $2 AND id = $3 AND EXISTS (SELECT 1 FROM hook_deliveries AS h
 			WHERE h.account_id = $1 AND h.subscription_id = $2 AND h.stream_id = $4 AND h.settled_at IS NULL AND h.position < $5)`)
 	// Rows are found by their keys. Written as the indexes of what is not settled have it,

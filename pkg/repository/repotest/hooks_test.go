@@ -246,6 +246,64 @@ func TestLateOutcomeChangesNothing(t *testing.T) {
 	})
 }
 
+// Of what a server had taken when it ended, another looks at a part in one go, and the
+// part may end within a stream. The rest of the stream is not left behind.
+func TestTakenOverInParts(t *testing.T) {
+	t.Parallel()
+	repotest.EachDatabase(t, func(t *testing.T, d repotest.Database) {
+		const cards, drawdowns = 24, 11
+		all := 1 + cards*(drawdowns+2) // a ping; a card is created and filled
+		id := hook(t, d.Store, repotest.Account, nil)
+		for i := range cards {
+			card := repotest.Card(t, fmt.Sprint("card-", i))
+			card.Amount = drawdowns
+			ops := []ledger.Operation{&ledger.CreateCards{Cards: []ledger.NewCard{{Card: card, OpeningID: repotest.ID(t)}}}}
+			for n := range drawdowns {
+				ops = append(ops, draw(t, card.CardID, fmt.Sprint(i, "-", n), 1))
+			}
+			repotest.Post(t, d.Store, repotest.Account, repotest.Now, ops...)
+		}
+		// Few streams in one go leave the rest as it is, so that each is taken whole.
+		if n := len(takeAll(t, d.Store, id, repotest.Now, 9, nil)); n != all {
+			t.Fatalf("%d deliveries were taken, want %d", n, all)
+		}
+		later := repotest.Now.Add(time.Minute)
+		taken := takeAll(t, d.Store, id, later, 100, nil)
+		for n := len(taken); n > 0; n = len(taken) {
+			taken = takeAll(t, d.Store, id, later, 100, taken)
+			all -= n
+		}
+		if all != 0 {
+			t.Errorf("%d deliveries were left behind", all)
+		}
+	})
+}
+
+// takeAll notes that deliveries have come to their end and takes others for a minute, of
+// so many streams in one go, until there are no more to take.
+func takeAll(t *testing.T, s *repository.Store, hook uuid.UUID, now ledger.Micros, streams int, done []repository.HookOutcome) (taken []repository.HookOutcome) {
+	t.Helper()
+	for {
+		chains, more, err := s.RunHooks(t.Context(), []repository.HookWork{{
+			Account: repotest.Account, Outcomes: done, Takes: []repository.HookTake{{Subscription: hook, Streams: streams}},
+		}}, now, now.Add(time.Minute))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(chains) == 0 && !more {
+			return taken
+		}
+		done = nil
+		for _, c := range chains {
+			for _, e := range c.Events {
+				taken = append(taken, repository.HookOutcome{
+					Event: e, Lease: c.Lease, SettledAt: &now, Attempt: &repository.HookAttempt{At: now, Delivered: true, Status: 200},
+				})
+			}
+		}
+	}
+}
+
 // An account has so many subscriptions and no more.
 func TestTooManyHooks(t *testing.T) {
 	t.Parallel()
