@@ -14,7 +14,11 @@ import (
 type Digest [sha256.Size]byte
 
 // String returns the digest in lower-case hexadecimal.
-func (d Digest) String() string { return hex.EncodeToString(d[:]) }
+func (d Digest) String() string {
+	var text [2 * len(d)]byte
+	hex.Encode(text[:], d[:])
+	return string(text[:])
+}
 
 // ParseDigest reads what [Digest.String] wrote.
 func ParseDigest(text string) (Digest, error) {

@@ -12,7 +12,7 @@ import (
 )
 
 // table is an argument that a statement can select from: named columns and rows. A
-// value is a string, int64, bool or uuid.UUID, or nil for NULL.
+// value is a string, int64, bool or uuid.UUID, or a [valueOf] a field that is one, or nil for NULL.
 type table struct {
 	columns []column
 	rows    [][]any
@@ -83,43 +83,44 @@ func idTable(values []uuid.UUID) table {
 	return t
 }
 
-// rowsOf makes a table argument of domain values.
+// rowsOf makes a table argument of domain values. It is for changes.
 func rowsOf[D, R any](columns []column, account string, values []D, rowOf func(string, *D) R) table {
 	t := table{columns: columns, rows: make([][]any, len(values))}
+	rows, room := make([]R, len(values)), make([]any, len(values)*len(columns))
 	for i := range values {
-		row := rowOf(account, &values[i])
-		t.rows[i] = valuesOf(columns, reflect.ValueOf(&row).Elem())
+		rows[i] = rowOf(account, &values[i])
+		t.rows[i], room = room[:len(columns):len(columns)], room[len(columns):]
+		fill(t.rows[i], columns, reflect.ValueOf(&rows[i]).Elem())
 	}
 	return t
 }
 
-// valuesOf reads the columns of a row.
-func valuesOf(columns []column, row reflect.Value) []any {
-	values := make([]any, len(columns))
+// fill puts the columns of a row where values go, without copies.
+func fill(values []any, columns []column, row reflect.Value) {
 	for i := range columns {
 		c := &columns[i]
 		field := row.FieldByIndex(c.index)
-		if field.Kind() == reflect.Pointer {
-			if field.IsNil() {
-				continue
-			}
-			field = field.Elem()
-		}
-		if !c.nullZero || !field.IsZero() {
-			values[i] = field.Interface()
+		switch {
+		case field.Kind() == reflect.Pointer && field.IsNil(), c.nullZero && field.IsZero():
+		case field.Kind() == reflect.Bool:
+			values[i] = field.Bool()
+		case field.Kind() == reflect.Pointer:
+			values[i] = valueOf(field.Interface())
+		default:
+			values[i] = valueOf(field.Addr().Interface())
 		}
 	}
-	return values
 }
 
 // arguments flattens the account and table arguments for statements that take whole
-// tables: on PostgreSQL an array per column, on SQLite one JSON text per table.
+// tables: on PostgreSQL an array per column, on SQLite one JSON text per table, which is
+// for look-ups, and so not of rowsOf.
 func (d dialect) arguments(account string, tables ...table) ([]any, error) {
 	args := []any{account}
 	for _, t := range tables {
 		if d.postgres {
 			for i, c := range t.columns {
-				args = append(args, arrayOf(c.pgType, t.rows, i))
+				args = append(args, array{pgType: c.pgType, rows: t.rows, at: i})
 			}
 			continue
 		}
@@ -136,45 +137,69 @@ func (d dialect) arguments(account string, tables ...table) ([]any, error) {
 	return args, nil
 }
 
-// arrayOf collects a column for PostgreSQL.
-func arrayOf(pgType string, rows [][]any, at int) any {
-	switch pgType {
-	case bigintType:
-		return collect(rows, at, func(n int64) pgtype.Int8 { return pgtype.Int8{Int64: n, Valid: true} })
-	case boolType:
-		return collect(rows, at, func(b bool) pgtype.Bool { return pgtype.Bool{Bool: b, Valid: true} })
-	case uuidType:
-		return collect(rows, at, func(id uuid.UUID) pgtype.UUID { return pgtype.UUID{Bytes: id, Valid: true} })
-	default:
-		return collect(rows, at, func(s string) pgtype.Text { return pgtype.Text{String: s, Valid: true} })
-	}
+// array is a column of a table argument, as pgx encodes it.
+type array struct {
+	pgType string
+	rows   [][]any
+	at     int
 }
 
-// collect leaves the zero value, which is NULL, where a row has nil.
-func collect[V, P any](rows [][]any, at int, of func(V) P) pgtype.FlatArray[P] {
-	array := make(pgtype.FlatArray[P], len(rows))
-	for i, row := range rows {
-		if value, ok := row[at].(V); ok {
-			array[i] = of(value)
-		}
+// Dimensions implements pgtype.ArrayGetter.
+func (a array) Dimensions() []pgtype.ArrayDimension {
+	return []pgtype.ArrayDimension{{Length: int32(len(a.rows)), LowerBound: 1}} //nolint:gosec // the rows of a batch
+}
+
+// Index implements pgtype.ArrayGetter.
+func (a array) Index(i int) any {
+	if id, ok := a.rows[i][a.at].(uuid.UUID); ok {
+		return (*idValue)(&id)
 	}
-	return array
+	return a.rows[i][a.at]
+}
+
+// IndexType implements pgtype.ArrayGetter.
+func (a array) IndexType() any {
+	switch a.pgType {
+	case bigintType:
+		return new(numberValue)
+	case boolType:
+		return false
+	case uuidType:
+		return new(idValue)
+	default:
+		return new(textValue)
+	}
 }
 
 // scalars are the arguments of a statement about one row: the account, then the
 // columns.
 func (d dialect) scalars(account string, row []any) []any {
-	args := append([]any{account}, row...)
-	for i, value := range args {
-		if id, ok := value.(uuid.UUID); ok {
-			if d.postgres {
-				args[i] = pgtype.UUID{Bytes: id, Valid: true}
-			} else {
-				args[i] = id.String()
-			}
+	args := make([]any, 1, len(row)+1)
+	args[0] = account
+	for _, value := range row {
+		if id, ok := value.(uuid.UUID); ok && d.postgres {
+			value = (*idValue)(&id)
+		} else if !d.postgres {
+			value = plain(value)
 		}
+		args = append(args, value)
 	}
 	return args
+}
+
+// plain is a value as SQLite's driver takes it.
+func plain(value any) any {
+	switch value := value.(type) {
+	case *textValue:
+		return string(*value)
+	case *numberValue:
+		return int64(*value)
+	case *idValue:
+		return uuid.UUID(*value).String()
+	case uuid.UUID:
+		return value.String()
+	}
+	return value
 }
 
 // targetsOf lists where a driver is to put the columns of a row. For NULL it puts
@@ -182,41 +207,61 @@ func (d dialect) scalars(account string, row []any) []any {
 func targetsOf(columns []column, row reflect.Value) []any {
 	targets := make([]any, len(columns))
 	for i := range columns {
-		switch field := row.FieldByIndex(columns[i].index).Addr().Interface().(type) {
-		case *string:
-			targets[i] = (*textTarget)(field)
-		case *int64:
-			targets[i] = (*numberTarget)(field)
-		case *uuid.UUID:
-			targets[i] = (*idTarget)(field)
-		default: // *bool, and **int64, which is nil for NULL
-			targets[i] = field
-		}
+		targets[i] = valueOf(row.FieldByIndex(columns[i].index).Addr().Interface())
 	}
 	return targets
 }
 
-// Targets for columns that may be NULL. They implement the scanners of pgx.
+// valueOf is a field of a row as pgx reads and writes it.
+func valueOf(field any) any {
+	switch field := field.(type) {
+	case *string:
+		return (*textValue)(field)
+	case *int64:
+		return (*numberValue)(field)
+	case *uuid.UUID:
+		return (*idValue)(field)
+	default: // *bool, and **int64, which is nil for NULL
+		return field
+	}
+}
+
+// The types of fields, for pgx.
 type (
-	textTarget   string
-	numberTarget int64
-	idTarget     uuid.UUID
+	textValue   string
+	numberValue int64
+	idValue     uuid.UUID
 )
 
 // ScanText implements pgtype.TextScanner.
-func (t *textTarget) ScanText(v pgtype.Text) error {
-	*t = textTarget(v.String)
+func (v *textValue) ScanText(from pgtype.Text) error {
+	*v = textValue(from.String)
 	return nil
+}
+
+// TextValue implements pgtype.TextValuer.
+func (v *textValue) TextValue() (pgtype.Text, error) {
+	return pgtype.Text{String: string(*v), Valid: true}, nil
 }
 
 // ScanInt64 implements pgtype.Int64Scanner.
-func (t *numberTarget) ScanInt64(v pgtype.Int8) error {
-	*t = numberTarget(v.Int64)
+func (v *numberValue) ScanInt64(from pgtype.Int8) error {
+	*v = numberValue(from.Int64)
 	return nil
 }
 
+// Int64Value implements pgtype.Int64Valuer.
+func (v *numberValue) Int64Value() (pgtype.Int8, error) {
+	return pgtype.Int8{Int64: int64(*v), Valid: true}, nil
+}
+
 // ScanUUID implements pgtype.UUIDScanner.
-func (t *idTarget) ScanUUID(v pgtype.UUID) error {
-	*t = v.Bytes
+func (v *idValue) ScanUUID(from pgtype.UUID) error {
+	*v = from.Bytes
 	return nil
+}
+
+// UUIDValue implements pgtype.UUIDValuer.
+func (v *idValue) UUIDValue() (pgtype.UUID, error) {
+	return pgtype.UUID{Bytes: *v, Valid: true}, nil
 }

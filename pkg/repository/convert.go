@@ -30,6 +30,15 @@ func rowOfCard(account string, c *ledger.Card) cardRow {
 	return row
 }
 
+// rowOfPosted has what the transactions of a card determine, and no more of it; see
+// [projection].
+func rowOfPosted(_ string, c *ledger.Card) cardRow {
+	return cardRow{
+		ID: c.ID, AmountFunds: c.Funds, AmountDrawdown: c.Drawdown, AmountPending: c.Pending, AmountReserved: c.Reserved,
+		OpenHolds: c.OpenHolds, Seq: c.Seq, Digest: c.Digest.String(), LastTxnAt: int64(c.LastTxnAt),
+	}
+}
+
 func (r *cardRow) card() (ledger.Card, error) {
 	digest, err := ledger.ParseDigest(r.Digest)
 	if err != nil {

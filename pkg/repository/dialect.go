@@ -65,7 +65,7 @@ func (d dialect) from(columns []column, n int) string {
 // written the rows: the xmin that they have from then on.
 func (d dialect) all(update, rows string) string {
 	if d.postgres {
-		return fmt.Sprintf("WITH changed AS (%s RETURNING x.xmin::text AS version) SELECT max(version), 1 / (count(*) = %s)::int::bigint FROM changed", update, rows)
+		return fmt.Sprintf("WITH changed AS (%s RETURNING xmin::text AS version) SELECT max(version), 1 / (count(*) = %s)::int::bigint FROM changed", update, rows)
 	}
 	return d.placeholders(update)
 }

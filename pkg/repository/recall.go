@@ -3,6 +3,7 @@ package repository
 import (
 	"errors"
 	"fmt"
+	"iter"
 	"reflect"
 	"slices"
 	"time"
@@ -15,7 +16,7 @@ import (
 const (
 	// maxRecalled is the number of cards in one generation of what a store remembers; there
 	// are two.
-	maxRecalled = 8 << 10
+	maxRecalled = 16 << 10
 	// maxRecalledText bounds the texts of a card that is remembered, in bytes, and
 	// maxRecalledRefs the ref_ids of its last commit.
 	maxRecalledText, maxRecalledRefs = 1 << 10, 8
@@ -101,10 +102,10 @@ func (tx *Tx) SaveRecalled(account string, c ledger.Changes) (bool, error) {
 	r := &round{tx: tx, account: account}
 	rows := rowsOf(t.postRecalled.columns, account, c.Posted, func(account string, card *ledger.Card) recalledRow {
 		known := tx.recalled[card.ID]
-		return recalledRow{cardRow: rowOfCard(account, card), Version: known.version, DigestBefore: known.card.Digest.String()}
+		return recalledRow{cardRow: rowOfPosted(account, card), Version: known.version, DigestBefore: known.card.Digest.String()}
 	})
 	write(r, &t.postRecalled, rows, ErrStale)
-	r.readVersion(0)
+	r.readVersion()
 	r.statements = append(r.statements, statement{text: t.hooks.noSubscriber, args: []any{account}, affects: anyNumber, otherwise: ErrStale})
 	insert(r, &t.insertTxns, c.Txns, rowOfTxnIn(&c))
 	insert(r, &t.insertHolds, c.NewHolds, rowOfHold)
@@ -124,21 +125,24 @@ type recalledRow struct {
 
 var recalledColumns = []column{{name: "version", pgType: textType, index: []int{1}}, {name: "digest_before", pgType: textType, index: []int{2}}}
 
-// updatedRow is what an update of PostgreSQL answers; see [dialect.all].
-type updatedRow struct {
+// versionRow is what a change of cards answers on PostgreSQL; see [dialect.all].
+type versionRow struct {
 	Version string
 	Whole   int64
 }
 
-var updatedColumns = []column{{name: "version", pgType: textType, index: []int{0}}, {name: "whole", pgType: bigintType, index: []int{1}}}
+var versionColumns = []column{{name: "version", pgType: textType, index: []int{0}}, {name: "whole", pgType: bigintType, index: []int{1}}}
 
-// readVersion takes the version of the rows that the statements from there on update.
-func (r *round) readVersion(from int) {
-	tx := r.tx
-	row := new(updatedRow)
-	for i := from; i < len(r.statements); i++ {
+// readVersion takes the version of the rows that the statements so far write: all of a
+// transaction have the same.
+func (r *round) readVersion() {
+	if !r.tx.store.dialect.postgres {
+		return
+	}
+	tx, row := r.tx, new(versionRow)
+	for i := range r.statements {
 		s := &r.statements[i]
-		s.targets = targetsOf(updatedColumns, reflect.ValueOf(row).Elem())
+		s.targets = targetsOf(versionColumns, reflect.ValueOf(row).Elem())
 		s.each = func() error {
 			tx.version = row.Version
 			return nil
@@ -164,24 +168,29 @@ func (tx *Tx) remember() {
 		}
 	}
 	memory := tx.store.remembered
-	for _, card := range tx.saved.Posted {
+	for card := range tx.written() { // of two cards with one id the deleted one comes first
 		key := cardKey{tx.savedFor, card.CardID}
 		switch known, found := memory.Get(key); {
 		case found && known.stale > 1:
 			memory.Put(key, &rememberedCard{stale: known.stale - 1})
-		case tx.version != "" && len(tx.subscribers) == 0 && small(&card):
-			memory.Put(key, &rememberedCard{card: card, version: tx.version, refs: refs[card.ID]})
+		case tx.version != "" && len(tx.subscribers) == 0 && card.DeletedAt == nil && small(card):
+			memory.Put(key, &rememberedCard{card: *card, version: tx.version, refs: refs[card.ID]})
 		default:
 			memory.Forget(key)
 		}
 	}
-	tx.forget(tx.saved.Cards) // more of them has changed than transactions do
 }
 
-// forget drops cards.
-func (tx *Tx) forget(cards []ledger.Card) {
-	for i := range cards {
-		tx.store.remembered.Forget(cardKey{tx.savedFor, cards[i].CardID})
+// written are the cards that the transaction is about.
+func (tx *Tx) written() iter.Seq[*ledger.Card] {
+	return func(yield func(*ledger.Card) bool) {
+		for _, cards := range [][]ledger.Card{tx.saved.Cards, tx.saved.Posted, tx.saved.NewCards} {
+			for i := range cards {
+				if !yield(&cards[i]) {
+					return
+				}
+			}
+		}
 	}
 }
 
@@ -191,8 +200,9 @@ func (tx *Tx) failed(err error) {
 	if tx.saved == nil || !tx.store.dialect.postgres {
 		return
 	}
-	tx.forget(tx.saved.Cards)
-	tx.forget(tx.saved.Posted)
+	for card := range tx.written() {
+		tx.store.remembered.Forget(cardKey{tx.savedFor, card.CardID})
+	}
 	if !errors.Is(err, ErrStale) {
 		return
 	}

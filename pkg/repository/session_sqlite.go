@@ -130,12 +130,12 @@ func assign(target any, value driver.Value) (err error) {
 	var number int64
 	var text string
 	switch target := target.(type) {
-	case *textTarget:
+	case *textValue:
 		text, err = as[string](value)
-		*target = textTarget(text)
-	case *numberTarget:
+		*target = textValue(text)
+	case *numberValue:
 		number, err = as[int64](value)
-		*target = numberTarget(number)
+		*target = numberValue(number)
 	case **int64:
 		if *target = nil; value != nil {
 			number, err = as[int64](value)
@@ -144,13 +144,13 @@ func assign(target any, value driver.Value) (err error) {
 	case *bool:
 		number, err = as[int64](value)
 		*target = number != 0
-	case *idTarget:
-		if *target = (idTarget{}); value != nil {
+	case *idValue:
+		if *target = (idValue{}); value != nil {
 			var id uuid.UUID
 			if text, err = as[string](value); err == nil {
 				id, err = uuid.Parse(text)
 			}
-			*target = idTarget(id)
+			*target = idValue(id)
 		}
 	}
 	if err != nil {

@@ -80,7 +80,7 @@ func (s *Store) statements() statements {
 	t := statements{}
 	t.lookups(s.dialect, cards, txns, holds, tokens, modelOf(s.write, currentKeyRow{}))
 	d := s.dialect
-	t.insertCards, t.insertTxns = d.insert(cards), d.insert(txns)
+	t.insertCards, t.insertTxns = d.answering(d.insert(cards)), d.insert(txns)
 	t.insertHolds, t.insertTokens = d.insert(holds), d.insert(tokens)
 	t.updateCards, t.postCards = d.update(cards, cardUpdates), d.update(cards, projection)
 	t.postRecalled = d.updateRecalled(cards)
@@ -154,6 +154,14 @@ func (d dialect) insert(model *schema.Table) change {
 		return d.inserting(model, "")
 	}
 	return d.inserting(model, "ON CONFLICT DO NOTHING")
+}
+
+// answering makes an insert answer like an update.
+func (d dialect) answering(c change) change {
+	if d.postgres {
+		c.whole, c.single = d.all(c.whole, d.length(c.columns)), d.all(c.single, "1")
+	}
+	return c
 }
 
 // upsert adds rows, or overwrites those that there are.

@@ -256,11 +256,7 @@ func (tx *Tx) changes(account string, c *ledger.Changes) *round {
 	t := &tx.store.texts
 	r := &round{tx: tx, account: account}
 	update(r, &t.updateCards, c.Cards, rowOfCard)
-	before := len(r.statements)
-	update(r, &t.postCards, c.Posted, rowOfCard)
-	if tx.store.dialect.postgres {
-		r.readVersion(before)
-	}
+	update(r, &t.postCards, c.Posted, rowOfPosted)
 	update(r, &t.updateHolds, c.Holds, rowOfHold)
 	update(r, &t.updateTokens, c.Tokens, rowOfToken)
 
@@ -268,6 +264,7 @@ func (tx *Tx) changes(account string, c *ledger.Changes) *round {
 	slices.SortFunc(newCards, func(a, b ledger.Card) int { return strings.Compare(a.CardID, b.CardID) })
 	slices.SortFunc(newTokens, func(a, b ledger.Token) int { return strings.Compare(a.Hash, b.Hash) })
 	insert(r, &t.insertCards, newCards, rowOfCard)
+	r.readVersion()
 	insert(r, &t.insertTxns, c.Txns, rowOfTxnIn(c))
 	insert(r, &t.saveSearch, slices.Concat(newCards, c.Cards), rowOfSearch)
 	insert(r, &t.insertHolds, c.NewHolds, rowOfHold)

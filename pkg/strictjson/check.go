@@ -20,7 +20,7 @@ func Check(body []byte, schema *Schema) (problems []Problem, conforms bool) {
 	c := checker{
 		scanner: scanner{data: body},
 		path:    make([]step, 0, 8),
-		keys:    make([]text, 0, 2*fewKeys),
+		keys:    make([]text, 0, fewKeys),
 	}
 	if err := c.document(schema); err != nil && !errors.Is(err, errEnough) {
 		c.problems = append(c.problems, Problem{Pointer: c.pointer(), Reason: err.Error()})
