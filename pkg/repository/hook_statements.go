@@ -32,9 +32,9 @@ const (
 
 func (s *Store) hookStatements() hookStatements {
 	d := s.dialect
-	skipLocked := ""
+	skipLocked, heldFast := "", ""
 	if d.postgres {
-		skipLocked = " FOR UPDATE OF d SKIP LOCKED"
+		skipLocked, heldFast = " FOR UPDATE OF d SKIP LOCKED", " FOR SHARE OF h SKIP LOCKED"
 	}
 	const ofAccount = `FROM hook_subscriptions AS s WHERE s.account_id = $1 AND s.active AND s.deleted_at IS NULL`
 	t := hookStatements{
@@ -50,11 +50,12 @@ func (s *Store) hookStatements() hookStatements {
 		ORDER BY d.next_at, d.id LIMIT $4` + skipLocked)
 	t.take = d.placeholders(`UPDATE hook_deliveries SET next_at = $4, in_flight = true
 		WHERE account_id = $1 AND subscription_id = $2 AND id = $3`)
-	// The condition is asked again, as another server may have settled the one before since.
-	// One that was in flight is no longer, now that its time is up: nothing else would wake it.
+	// Only behind one that nobody is about to settle, and that nobody settles before the
+	// commit: who settles it later then finds this one parked, and wakes it. One that was in
+	// flight is so no longer, now that its time is up, as it would not be woken.
 	t.park = d.placeholders(`UPDATE hook_deliveries SET next_at = $6, in_flight = false
 		WHERE account_id = $1 AND subscription_id = $2 AND id = $3 AND EXISTS (SELECT 1 FROM hook_deliveries AS h
-			WHERE h.account_id = $1 AND h.subscription_id = $2 AND h.stream_id = $4 AND h.settled_at IS NULL AND h.position < $5)`)
+			WHERE h.account_id = $1 AND h.subscription_id = $2 AND h.stream_id = $4 AND h.settled_at IS NULL AND h.position < $5` + heldFast + `)`)
 	// Rows are found by their keys. Written as the indexes of what is not settled have it,
 	// this would lead PostgreSQL to read all of such an index for one row.
 	const unsettled = `coalesce(settled_at, -1) = -1`

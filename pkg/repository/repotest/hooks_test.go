@@ -2,6 +2,7 @@ package repotest_test
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"slices"
@@ -277,6 +278,43 @@ func TestTakenOverInParts(t *testing.T) {
 			t.Errorf("%d deliveries were left behind", all)
 		}
 	})
+}
+
+// Another server is settling a delivery, and has looked already for those that wait behind
+// it. One that comes now is not parked behind it, since nobody would wake it.
+func TestNotParkedBehindWhatIsBeingSettled(t *testing.T) {
+	t.Parallel()
+	d := repotest.Migrated(t, repotest.Postgres(t)) // there are no other servers on SQLite
+	id := hook(t, d.Store, repotest.Account, nil)
+	card := repotest.Card(t, "card")
+	card.Amount = 5
+	repotest.Post(t, d.Store, repotest.Account, repotest.Now, &ledger.CreateCards{Cards: []ledger.NewCard{{Card: card, OpeningID: repotest.ID(t)}}})
+	if n := len(takeAll(t, d.Store, id, repotest.Now, 9, nil)); n != 3 {
+		t.Fatalf("%d deliveries were taken, want a ping and two of the card", n)
+	}
+	other, err := sql.Open("pgx", d.Options.PostgresURL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer other.Close()
+	tx, err := other.BeginTx(t.Context(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer tx.Rollback() //nolint:errcheck // it has been committed then
+	if _, err := tx.ExecContext(t.Context(), "UPDATE hook_deliveries SET in_flight = false, settled_at = 1 WHERE subscription_id = $1", id); err != nil {
+		t.Fatal(err)
+	}
+	repotest.Post(t, d.Store, repotest.Account, repotest.Now, draw(t, "card", "late", 1))
+	if n := len(takeAll(t, d.Store, id, repotest.Now, 9, nil)); n != 0 {
+		t.Errorf("%d deliveries were taken before their turn", n)
+	}
+	if err := tx.Commit(); err != nil {
+		t.Fatal(err)
+	}
+	if n := len(takeAll(t, d.Store, id, repotest.Now, 9, nil)); n != 1 {
+		t.Errorf("%d deliveries were taken when it was their turn, want the late one", n)
+	}
 }
 
 // takeAll notes that deliveries have come to their end and takes others for a minute, of
