@@ -11,6 +11,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/kortwallet/kort/pkg/ledger"
+	"github.com/kortwallet/kort/pkg/pgtest"
 	"github.com/kortwallet/kort/pkg/repository"
 	"github.com/kortwallet/kort/pkg/repository/repotest"
 )
@@ -285,6 +286,53 @@ func TestWhatWasWrittenIsRemembered(t *testing.T) {
 		t.Errorf("a deleted card: %v", err)
 	}
 	auditAccount(t, b.store, b.raw, repotest.Account)
+}
+
+// A commit without a transaction, a wrong PIN that was counted or a new PIN, is lost with
+// PostgreSQL's machine. Its number is given again, to the deletion of the card by another
+// server. Nothing is posted to it after that.
+func TestCardsOfLostCommitsAreNotRemembered(t *testing.T) {
+	t.Parallel()
+	const xmin = "SELECT xmin::text::bigint FROM cards"
+	for name, lose := range map[string]func(*testing.T, *bench){
+		"a wrong PIN": func(t *testing.T, b *bench) {
+			wrong := transact(t, ledger.ActionDrawdown, "card", "wrong", 1)
+			wrong.PIN = ledger.PINCheck{Compare: func(uuid.UUID, *ledger.PIN) (bool, error) { return false, nil }}
+			if _, err := b.Submit(t.Context(), repotest.Account, wrong); !refusedWith(err, ledger.CodeInvalidPIN) {
+				t.Fatalf("%v, want %s", err, ledger.CodeInvalidPIN)
+			}
+		},
+		"a new PIN": func(t *testing.T, b *bench) {
+			b.must(t, &ledger.RotatePIN{CardID: "card", ID: repotest.ID(t), PINFor: func(uuid.UUID) ledger.PIN { return ledger.PIN{Hash: "new", KeyID: "key"} }})
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c := pgtest.NewCluster(t, "synchronous_commit = off", "wal_writer_delay = 10s", "autovacuum = off")
+			c.Start()
+			o := repository.Options{PostgresURL: c.URL()}
+			first := newBench(t, repotest.Migrated(t, o), Options{})
+			created := creation(t, "card", 100)
+			created.Cards[0].Card.PIN = &ledger.PIN{Hash: "old", KeyID: "key"}
+			first.must(t, created)
+			first.raw.MustExec(t, "CHECKPOINT")
+			lose(t, first)
+			lost := first.raw.Number(t, xmin)
+			c.Kill()
+			c.Start()
+			second := newBench(t, repotest.Database{Store: repotest.Open(t, o), Options: o}, Options{})
+			second.must(t, deletion(t))
+			if given := second.raw.Number(t, xmin); given != lost {
+				t.Fatalf("transaction %d was lost, and the deletion is %d: this shows nothing", lost, given)
+			}
+			// A commit that fails makes the first server forget. By now it tries its connections
+			// before it uses them, so that none does.
+			time.Sleep(1500 * time.Millisecond)
+			if _, err := first.Submit(t.Context(), repotest.Account, transact(t, ledger.ActionDrawdown, "card", "late", 100)); !refusedWith(err, ledger.CodeNotFound) {
+				t.Errorf("a drawdown from a card that is deleted: %v", err)
+			}
+		})
+	}
 }
 
 // A right PIN ends what wrong ones have counted, also on a card that is remembered.

@@ -38,7 +38,9 @@ var ErrStale = fmt.Errorf("%w, since the cards were remembered", ErrConflict)
 // that is remembered is believed. The commit itself compares the version of each row,
 // which is the transaction that wrote it, and the digest of its history, and fails as a
 // whole where one is another. So it does, like any other insert, where a ref_id was used
-// before.
+// before. Each of the two is enough where the other fails: a database that has lost commits,
+// after a failover, may give the number of a lost transaction to another one. So a card is
+// remembered only from commits that add to its history.
 type cardKey struct{ account, cardID string }
 
 // rememberedCard is never changed: others may be reading it.
@@ -155,8 +157,9 @@ func (tx *Tx) noteSaved(account string, c *ledger.Changes) {
 	tx.saved, tx.savedFor = c, account
 }
 
-// remember keeps the cards of a commit that has succeeded. Those of an account whose
-// events somebody hears of are not kept: each of its commits has to read who does.
+// remember keeps the cards that a commit, which has succeeded, posted to. Those of an
+// account whose events somebody hears of are not kept: each of its commits has to read who
+// does.
 func (tx *Tx) remember() {
 	if tx.saved == nil || !tx.store.dialect.postgres {
 		return
@@ -173,7 +176,7 @@ func (tx *Tx) remember() {
 		switch known, found := memory.Get(key); {
 		case found && known.stale > 1:
 			memory.Put(key, &rememberedCard{stale: known.stale - 1})
-		case tx.version != "" && len(tx.subscribers) == 0 && card.DeletedAt == nil && small(card):
+		case refs[card.ID] != nil && tx.version != "" && len(tx.subscribers) == 0 && card.DeletedAt == nil && small(card):
 			memory.Put(key, &rememberedCard{card: *card, version: tx.version, refs: refs[card.ID]})
 		default:
 			memory.Forget(key)
