@@ -2,6 +2,7 @@ package repository
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/google/uuid"
@@ -98,18 +99,40 @@ func (d dialect) among(c column, n int) string {
 // indexedBy makes SQLite take an index. PostgreSQL is led to it by the form of the
 // statement.
 func (d dialect) indexedBy(name string) string {
-	if d.postgres {
+	if d.postgres || name == "" {
 		return ""
 	}
 	return " INDEXED BY " + name
 }
 
-// fence keeps PostgreSQL from planning a subquery together with what is around it.
+// fence keeps a subquery from being planned together with what is around it: it keeps its
+// order, and is not worked out more than once.
 func (d dialect) fence() string {
 	if d.postgres {
 		return " OFFSET 0"
 	}
-	return ""
+	return " LIMIT -1"
+}
+
+// keyed is the condition that the first columns of an index after the account have these
+// values, and that the id, the next one, is within a part of the ids; and the order down the
+// index. On PostgreSQL the bounds are on the last column and the id together: it would
+// otherwise take the ids' own index where it believes that the values are frequent. SQLite
+// would have to compare both for each entry.
+func (d dialect) keyed(columns []string, values []any, within span) (condition string, args []any, order string) {
+	last := len(columns) - 1
+	for i, column := range columns {
+		order += column + " DESC, "
+		if i < last || !d.postgres {
+			condition += column + " = ? AND "
+		}
+	}
+	order += "c.id DESC"
+	if last < 0 || !d.postgres {
+		return condition + "c.id BETWEEN ? AND ?", slices.Concat(values, []any{within.low, within.top}), order
+	}
+	condition += fmt.Sprintf("(%[1]s, c.id) >= (?, ?) AND (%[1]s, c.id) <= (?, ?)", columns[last])
+	return condition, slices.Concat(values, []any{within.low, values[last], within.top}), order
 }
 
 // greatest is the function for the greatest of several values.

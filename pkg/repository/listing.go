@@ -16,8 +16,9 @@ import (
 // How a page is found among a million cards.
 //
 // Every list goes down the ids. Where a filter selects often, the newest cards fill
-// the page: a window of them is read first. Where it selects seldom, some index
-// knows which cards may be meant: a source of ids, and the filter picks from those.
+// the page: a window of them is read first, of those of the customer, the currency or
+// the type where the filter names one. Where it selects seldom, some index knows which
+// cards may be meant: a source of ids, and the filter picks from those.
 // The choice is made here and by counting, not by the planners: they believe that
 // filters are independent of each other, of the account and of the age of a card.
 // Whichever way is taken, the same conditions decide on the card's own row.
@@ -41,6 +42,8 @@ const (
 	defaultWindow      = 4000
 	defaultBatch       = 400
 	defaultFew         = 2000
+	// partsOfWindow is how large a part of the window tells whether to read the rest.
+	partsOfWindow = 10
 	// manyTimesFew is how often few a source may still have to be better than others.
 	manyTimesFew = 10
 	// largestBatch bounds the ids that are held at once.
@@ -223,7 +226,7 @@ func (l *listing) rows(within span, want int) ([]cardRow, error) {
 	case within.empty():
 		return nil, nil
 	case len(sources) == 0: // whatever is left of the filter, nothing but the ids can serve it
-		return l.walk(within, want)
+		return l.walk(path{}, within, 0, want)
 	case len(sources) == 1 && sources[0].exact:
 		return l.drain(sources[0], within, want)
 	}
@@ -239,21 +242,31 @@ func (l *listing) rows(within span, want int) ([]cardRow, error) {
 	return l.windowed(sources, within, want)
 }
 
-// windowed reads a window of the newest cards, and asks a source for the older ones.
+// windowed reads a window of the newest cards, and asks a source for the older ones. A
+// part of the window comes first, and is all of it where so few cards pass that the rest
+// would not fill half of the page.
 func (l *listing) windowed(sources []source, within span, want int) ([]cardRow, error) {
-	floor, more, err := l.windowEnd(within)
-	if err != nil {
-		return nil, err
+	var rows []cardRow
+	along, rest, part := l.filter.path(), within, max(1, l.limits.Window/partsOfWindow)
+	for i, size := range []int{part, l.limits.Window - part} {
+		if size == 0 || i > 0 && len(rows)*partsOfWindow < want/2 {
+			break
+		}
+		floor, more, err := l.windowEnd(along, rest, size)
+		if err != nil {
+			return nil, err
+		}
+		window := rest
+		if more {
+			window.low = floor
+		}
+		found, err := l.walk(along, window, size, want-len(rows))
+		rows = append(rows, found...)
+		if err != nil || !more || len(rows) == want {
+			return rows, err
+		}
+		rest = rest.below(floor)
 	}
-	window := within
-	if more {
-		window.low = floor
-	}
-	rows, err := l.walk(window, want)
-	if err != nil || !more || len(rows) == want {
-		return rows, err
-	}
-	rest := within.below(floor)
 	best, found, err := l.smallest(sources, rest, manyTimesFew*l.limits.Few)
 	if err != nil {
 		return nil, err
@@ -265,11 +278,20 @@ func (l *listing) windowed(sources []source, within span, want int) ([]cardRow, 
 	return append(rows, older...), err
 }
 
-// walk reads rows along the ids.
-func (l *listing) walk(within span, want int) ([]cardRow, error) {
+// walk reads rows along a path that has so many cards within a part of the ids.
+func (l *listing) walk(along path, within span, size, want int) ([]cardRow, error) {
 	var rows []cardRow
-	err := l.selection(&rows).Where("c.id BETWEEN ? AND ?", within.low, within.top).
-		Order("c.id DESC").Limit(int64(want)).Scan(l.ctx)
+	where, args, order := l.dialect.keyed(along.columns, along.values, within)
+	cards := l.selection(&rows).OrderExpr(order).Limit(int64(want))
+	if l.dialect.postgres && along.index != "" {
+		// The filter names the values of the path too, so that PostgreSQL might take the ids'
+		// own index, and its way down this one would not end at the lowest id.
+		cards = cards.ModelTableExpr("(SELECT * FROM cards AS c WHERE c.account_id = ? AND "+where+" ORDER BY "+order+" LIMIT ?) AS c",
+			slices.Concat([]any{l.account}, args, []any{size})...)
+	} else {
+		cards = cards.ModelTableExpr("cards AS c"+l.dialect.indexedBy(along.index)).Where(where, args...)
+	}
+	err := cards.Scan(l.ctx)
 	return rows, err
 }
 
@@ -277,11 +299,12 @@ func (l *listing) selection(rows *[]cardRow) *bun.SelectQuery {
 	return l.tx.NewSelect().Model(rows).Where("c.account_id = ?", l.account).Apply(l.filter.where)
 }
 
-// windowEnd finds the id at which the window of the newest cards ends, if there
-// are more.
-func (l *listing) windowEnd(within span) (uuid.UUID, bool, error) {
-	ids, err := l.query(`SELECT c.id FROM cards AS c WHERE c.account_id = ? AND c.id BETWEEN ? AND ?
-		ORDER BY c.id DESC LIMIT 1 OFFSET ?`, l.account, within.low, within.top, l.limits.Window-1)
+// windowEnd finds the id at which a window of the newest cards of a path ends, if there are
+// so many.
+func (l *listing) windowEnd(along path, within span, size int) (uuid.UUID, bool, error) {
+	where, args, order := l.dialect.keyed(along.columns, along.values, within)
+	ids, err := l.query("SELECT c.id FROM cards AS c"+l.dialect.indexedBy(along.index)+" WHERE c.account_id = ? AND "+where+
+		" ORDER BY "+order+" LIMIT 1 OFFSET ?", slices.Concat([]any{l.account}, args, []any{size - 1})...)
 	if err != nil || len(ids) == 0 {
 		return uuid.Nil, false, err
 	}

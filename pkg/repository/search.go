@@ -67,7 +67,7 @@ func (l *listing) grams(all []string) source {
 			}
 		}
 		from, column, condition, args := l.dialect.withGrams(l.account, chosen, likePattern(l.filter.Search))
-		return read(l.unordered(from, column, condition, args...))
+		return read(l.unordered(from, column, "", condition, args...))
 	}
 	return source{
 		least: l.limits.wholeBatch(),

@@ -105,26 +105,52 @@ func union(sources ...source) source {
 	}
 }
 
-// ordered is a source of an index that has the ids in order.
-func (l *listing) ordered(from, column string, conditions func(within span) (string, []any), order string) source {
-	read := func(within span) (string, []any) {
-		where, args := conditions(within)
-		return fmt.Sprintf("SELECT %s FROM %s WHERE %s", column, from, where), args
+// path is a way along the ids: of all cards, or of those that have certain values in the
+// first columns of an index.
+type path struct {
+	index   string
+	columns []string
+	values  []any
+}
+
+// path is the one that leaves out most of what does not pass the filter.
+func (f *Filter) path() path {
+	switch {
+	case f.Customer != "":
+		return equalPath("cards_customer", "customer_id", f.Customer)
+	case len(f.Currencies) == 1:
+		return equalPath("cards_currency", "currency", string(f.Currencies[0]))
+	case f.Type != "":
+		return equalPath("cards_type", "type", string(f.Type))
+	}
+	return path{}
+}
+
+func equalPath(index, column string, value any) path {
+	return path{index: index, columns: []string{"c." + column}, values: []any{value}}
+}
+
+// ordered is a source of an index of cards that has the ids in order.
+func (l *listing) ordered(index string, conditions func(within span) (text string, args []any, order string)) source {
+	read := func(within span) (string, []any, string) {
+		where, args, order := conditions(within)
+		return fmt.Sprintf("SELECT c.id FROM cards AS c%s WHERE c.account_id = ? AND %s", l.dialect.indexedBy(index), where), append([]any{l.account}, args...), order
 	}
 	return source{
 		ids: func(within span, n int) ([]uuid.UUID, error) {
-			text, args := read(within)
+			text, args, order := read(within)
 			return l.query(text+" ORDER BY "+order+" LIMIT ?", append(args, n)...)
 		},
 		size: func(within span, most int) (int, error) {
-			text, args := read(within)
+			text, args, _ := read(within)
 			return l.count(text, args, most)
 		},
 	}
 }
 
-// unordered is a source that has to be read in full and sorted.
-func (l *listing) unordered(from, column, condition string, args ...any) source {
+// unordered is a source that has to be read in full and sorted. Where many ids are newest
+// first, as an order down its index may have them, that takes much less time.
+func (l *listing) unordered(from, column, order, condition string, args ...any) source {
 	read := func(within span) (string, []any) {
 		return fmt.Sprintf("SELECT %s AS id FROM %s WHERE %s AND %s BETWEEN ? AND ?", column, from, condition, column),
 			append(slices.Clone(args), within.low, within.top)
@@ -133,7 +159,7 @@ func (l *listing) unordered(from, column, condition string, args ...any) source 
 		least: l.limits.wholeBatch(),
 		ids: func(within span, n int) ([]uuid.UUID, error) {
 			text, args := read(within)
-			return l.query(fmt.Sprintf("SELECT r.id FROM (%s%s) AS r ORDER BY r.id DESC LIMIT ?", text, l.dialect.fence()), append(args, n)...)
+			return l.query(fmt.Sprintf("SELECT r.id FROM (%s%s%s) AS r ORDER BY r.id DESC LIMIT ?", text, order, l.dialect.fence()), append(args, n)...)
 		},
 		size: func(within span, most int) (int, error) {
 			text, args := read(within)
@@ -149,22 +175,18 @@ func (l *listing) count(text string, args []any, most int) (int, error) {
 }
 
 // equal is a source of the cards with a value in a column, which the index has
-// between the account and the id. The bounds are on both columns, and so is the
-// order: PostgreSQL would otherwise take the ids' own index where it believes that
-// the value is frequent.
+// between the account and the id.
 func (l *listing) equal(index, column string, value any) source {
-	pair := fmt.Sprintf("(c.%s, c.id)", column)
-	return l.ordered("cards AS c"+l.dialect.indexedBy(index), "c.id", func(within span) (string, []any) {
-		return fmt.Sprintf("c.account_id = ? AND %s >= (?, ?) AND %s <= (?, ?)", pair, pair),
-			[]any{l.account, value, within.low, value, within.top}
-	}, fmt.Sprintf("c.%s DESC, c.id DESC", column))
+	return l.ordered(index, func(within span) (string, []any, string) {
+		return l.dialect.keyed([]string{"c." + column}, []any{value}, within)
+	})
 }
 
 // undated is a source of the cards whose ids do not tell when they were created.
 func (l *listing) undated() source {
-	return l.ordered("cards AS c"+l.dialect.indexedBy("cards_undated_id"), "c.id", func(within span) (string, []any) {
-		return "c.account_id = ? AND NOT c.dated_id AND c.id BETWEEN ? AND ?", []any{l.account, within.low, within.top}
-	}, "c.id DESC")
+	return l.ordered("cards_undated_id", func(within span) (string, []any, string) {
+		return "NOT c.dated_id AND c.id BETWEEN ? AND ?", []any{within.low, within.top}, "c.id DESC"
+	})
 }
 
 // figures are the sources of the ranges of balances and available amounts: the
@@ -180,7 +202,8 @@ func (l *listing) figures() []source {
 		if r.To != nil {
 			condition, args = condition+" AND t."+column+" <= ?", append(args, *r.To)
 		}
-		return l.unordered(from+l.dialect.indexedBy(index), "t.card_object_id", condition, args...)
+		order := " ORDER BY t." + column + " DESC, t.card_object_id DESC"
+		return l.unordered(from+l.dialect.indexedBy(index), "t.card_object_id", order, condition, args...)
 	}
 	var all []source
 	for _, figure := range []struct {
@@ -310,6 +333,9 @@ func (l *listing) usages(usages []string, months Range, filtered bool) source {
 		FROM streams AS s WHERE s.month IS NOT NULL%s) AS e WHERE e.id IS NOT NULL ORDER BY e.id DESC LIMIT 1`, cards, stream, more, l.dialect.fence())
 	return source{
 		ids: func(within span, n int) ([]uuid.UUID, error) {
+			if int64(len(usages))*(last-first+1) <= fewStreams {
+				return l.fewUsages(usages, Range{From: &first, To: &last}, within, n, more, moreArgs)
+			}
 			// Where some streams have their share of n ids down to an id, all have n down to
 			// it; and where one stream has n by itself. The newer of the two ids counts: the
 			// streams may begin together, or one after the other.
@@ -325,6 +351,28 @@ func (l *listing) usages(usages []string, months Range, filtered bool) source {
 		},
 	}
 }
+
+// fewUsages reads the newest ids of each stream, where there are few of them, once.
+func (l *listing) fewUsages(usages []string, months Range, within span, n int, more string, moreArgs []any) ([]uuid.UUID, error) {
+	cards := l.dialect.indexedBy("cards_usage")
+	var texts []string
+	var all []any
+	for _, usage := range usages {
+		for month := *months.From; month <= *months.To; month++ {
+			stream, args, order := l.dialect.keyed([]string{"c.usage", "c.expires_month"}, []any{usage, month}, within)
+			texts = append(texts, fmt.Sprintf("SELECT s.id FROM (SELECT c.id FROM cards AS c%s WHERE c.account_id = ? AND %s%s ORDER BY %s LIMIT ?) AS s",
+				cards, stream, more, order))
+			all = slices.Concat(all, []any{l.account}, args, moreArgs, []any{n})
+		}
+	}
+	if len(texts) == 0 {
+		return nil, nil
+	}
+	return l.query("SELECT a.id FROM ("+strings.Join(texts, " UNION ALL ")+") AS a ORDER BY a.id DESC LIMIT ?", append(all, n)...)
+}
+
+// fewStreams is for how many streams it is not too much to read all n ids of each.
+const fewStreams = 16
 
 // sharingStreams is how many streams are taken together to tell how far each has to
 // be read.
