@@ -17,6 +17,7 @@ type statements struct {
 	currentKey                                         lookup // the data key of new tokens
 	cardRefs, tokenRefs, parentRefs, refs              lookup // transactions that have a ref_id
 	cardTokenRefs                                      lookup // tokens that have one
+	liveCard, cardTokens                               lookup // SQLite's, to read
 	insertCards, insertTxns, insertHolds, insertTokens change
 	updateCards, postCards, updateHolds, updateTokens  change
 	postRecalled                                       change // PostgreSQL's
@@ -127,6 +128,10 @@ func (t *statements) lookups(d dialect, cards, txns, holds, tokens, keys *schema
 	t.parentRefs = d.lookup("x", txnColumns, ofParent+has, d.from(parentRefColumns, 2), txns.Name, "p.card_object_id")
 	t.refs = d.lookup("x", txnColumns, ofObject+has, d.from(refColumns, 2), txns.Name, "r.card_object_id")
 	t.cardTokenRefs = d.lookup("x", columnsOf(tokens), ofCard+has, d.from(cardRefColumns, 2), tokens.Name, "c.id")
+
+	t.liveCard = d.lookup("x", cardColumns, `FROM cards AS x WHERE x.account_id = $1 AND x.card_id = $2 AND x.deleted_at IS NULL`)
+	t.cardTokens = d.lookup("x", columnsOf(tokens), `FROM tokens AS x WHERE x.account_id = $1 AND x.card_object_id = $2
+		AND (x.expires_at IS NULL OR x.expires_at > $3) ORDER BY x.id`)
 }
 
 func (d dialect) lookup(alias string, columns []column, text string, parts ...any) lookup {

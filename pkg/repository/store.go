@@ -72,6 +72,8 @@ type Store struct {
 	remembered *recent.Map[cardKey, *rememberedCard]
 	// prepared belongs to SQLite's one connection that writes.
 	prepared *prepared
+	// compiled are SQLite's, to read with.
+	compiled *compiled
 	// checkpoints are SQLite's; nil elsewhere, and where nothing is written.
 	checkpoints *checkpoints
 	observe     func(string)
@@ -81,7 +83,7 @@ type Store struct {
 func Open(ctx context.Context, o Options) (*Store, error) {
 	s := &Store{
 		dialect: dialect{postgres: o.PostgresURL != ""}, lists: o.Lists.orDefault(),
-		prepared: &prepared{}, statistics: newStatistics(), observe: o.Observe,
+		prepared: &prepared{}, compiled: &compiled{statements: map[string]*sql.Stmt{}}, statistics: newStatistics(), observe: o.Observe,
 		remembered: recent.NewMap[cardKey, *rememberedCard](maxRecalled),
 	}
 	var err error
@@ -235,7 +237,7 @@ func (s *Store) PoolStats() map[string]sql.DBStats {
 // Close releases the connections.
 func (s *Store) Close() error {
 	s.statistics.stop()
-	err := errors.Join(s.checkpoints.stop(), s.prepared.release(), s.read.Close(), s.write.Close())
+	err := errors.Join(s.checkpoints.stop(), s.prepared.release(), s.compiled.close(), s.read.Close(), s.write.Close())
 	if s.details != nil {
 		err = errors.Join(err, s.details.pool.Close())
 	}
