@@ -39,6 +39,7 @@ type lookup struct {
 // The commit is on its way before the answer is there, so on PostgreSQL a change that
 // does not reach all of its rows has to fail by itself.
 type change struct {
+	table         string
 	columns       []column
 	whole, single string
 }
@@ -181,6 +182,7 @@ func (d dialect) inserting(model *schema.Table, onConflict string) change {
 	columns := columnsOf(model)
 	names := strings.Join(each(columns, func(c column) string { return c.name }), ", ")
 	return change{
+		table:   model.Name,
 		columns: columns,
 		whole: d.placeholders(fmt.Sprintf("INSERT INTO %s (account_id, %s) SELECT $1, %s FROM %s WHERE true %s",
 			model.Name, names, selected("r", columns), d.from(columns, 2), onConflict)),

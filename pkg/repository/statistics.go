@@ -8,19 +8,20 @@ import (
 )
 
 const (
-	// firstStatistics is after how many new rows PostgreSQL is told to look at its
-	// tables; again whenever there are twice as many.
-	firstStatistics = 500
+	// firstStatistics is after how many new rows PostgreSQL is told to look at a table;
+	// again whenever there are twice as many.
+	firstStatistics = 250
 	// statisticsTimeout bounds one look.
 	statisticsTimeout = time.Minute
 )
 
 // statistics has PostgreSQL look at tables that grow fast. Its own rhythm is a minute,
 // and as long as it takes a table for empty it plans to read an account from end to
-// end for a single card.
+// end for a single card. Each table counts by itself: of a large database the first
+// holds are many to PostgreSQL as soon as it has seen them, and none before.
 type statistics struct {
-	rows   atomic.Int64    // inserted by this process
-	ctx    context.Context //nolint:containedctx // ends with the store
+	rows   map[string]*atomic.Int64 // inserted by this process, by table
+	ctx    context.Context          //nolint:containedctx // ends with the store
 	cancel context.CancelFunc
 
 	mu    sync.Mutex // for Go and Wait, which must not meet
@@ -28,25 +29,41 @@ type statistics struct {
 }
 
 func newStatistics() *statistics {
-	s := &statistics{}
+	s := &statistics{rows: map[string]*atomic.Int64{}}
+	for _, table := range []string{"cards", "transactions", "holds", "tokens", "hook_deliveries"} {
+		s.rows[table] = &atomic.Int64{}
+	}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	return s
 }
 
-// grown notes inserted rows, and looks when there are twice as many as the last time.
-func (s *Store) grown(inserted int64) {
-	after := s.statistics.rows.Add(inserted)
-	if size := step(after); !s.dialect.postgres || after < size || after-inserted >= size {
-		return
+// insertion is a number of rows that were inserted into a table.
+type insertion struct {
+	table string
+	rows  int64
+}
+
+// grown notes inserted rows, and looks at a table when there are twice as many as the last
+// time.
+func (s *Store) grown(inserted []insertion) {
+	for _, in := range inserted {
+		rows := s.statistics.rows[in.table]
+		if rows == nil || !s.dialect.postgres {
+			continue
+		}
+		after := rows.Add(in.rows)
+		if size := step(after); after < size || after-in.rows >= size {
+			continue
+		}
+		s.statistics.look(func(ctx context.Context) {
+			ctx, cancel := context.WithTimeout(ctx, statisticsTimeout)
+			defer cancel()
+			look := "ANALYZE " + in.table //nolint:gosec // one of those above
+			s.watched(look)
+			// A look that fails costs time only, until PostgreSQL looks by itself.
+			_, _ = s.read.DB.ExecContext(ctx, look)
+		})
 	}
-	s.statistics.look(func(ctx context.Context) {
-		ctx, cancel := context.WithTimeout(ctx, statisticsTimeout)
-		defer cancel()
-		const look = "ANALYZE cards, transactions, holds, tokens"
-		s.watched(look)
-		// A look that fails costs time only, until PostgreSQL looks by itself.
-		_, _ = s.read.DB.ExecContext(ctx, look)
-	})
 }
 
 // step is the largest of firstStatistics, its double and so on, that n reaches.

@@ -19,8 +19,8 @@ type Tx struct {
 	store   *Store
 	conn    *sql.Conn
 	session session
-	// inserted counts rows.
-	inserted int64
+	// inserted are rows, for [statistics].
+	inserted []insertion
 	// subscribers are those to the events of the account that was loaded last, which is to
 	// be the one that is saved next.
 	subscribers []hookSubscriberRow
@@ -317,7 +317,9 @@ func update[D, R any](r *round, c *change, values []D, rowOf func(string, *D) R)
 }
 
 func insert[D, R any](r *round, c *change, values []D, rowOf func(string, *D) R) {
-	r.tx.inserted += int64(len(values))
+	if len(values) > 0 {
+		r.tx.inserted = append(r.tx.inserted, insertion{c.table, int64(len(values))})
+	}
 	write(r, c, rowsOf(c.columns, r.account, values, rowOf), ErrConflict)
 }
 
