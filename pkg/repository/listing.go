@@ -35,6 +35,8 @@ type ListLimits struct {
 	// Few is how many cards a source may have to be asked before the newest cards are
 	// read.
 	Few int
+	// Read is how many rows are read at once.
+	Read int
 }
 
 const (
@@ -48,8 +50,7 @@ const (
 	manyTimesFew = 10
 	// largestBatch bounds the ids that are held at once.
 	largestBatch = 6400
-	// mostRead bounds the rows that are read at once.
-	mostRead = 400
+	defaultRead  = 400
 	// listGrace is how much later than PostgreSQL itself the connection gives up on a
 	// statement: it is lost then.
 	listGrace = time.Second
@@ -60,6 +61,7 @@ func (l ListLimits) orDefault() ListLimits {
 		l.Timeout = defaultListTimeout
 	}
 	l.Window, l.Batch, l.Few = orDefault(l.Window, defaultWindow), orDefault(l.Batch, defaultBatch), orDefault(l.Few, defaultFew)
+	l.Read = orDefault(l.Read, defaultRead)
 	return l
 }
 
@@ -324,12 +326,13 @@ func (l *listing) drain(from source, within span, want int) ([]cardRow, error) {
 		if err != nil || len(ids) == 0 {
 			return rows, err
 		}
-		for chunk := range slices.Chunk(ids, mostRead) {
+		last := ids[len(ids)-1]
+		for chunk := range slices.Chunk(slices.Compact(ids), l.limits.Read) { // each card once, also at a chunk's end
 			if rows, err = l.read(rows, chunk, want); err != nil || len(rows) == want {
 				return rows, err
 			}
 		}
-		within = within.below(ids[len(ids)-1])
+		within = within.below(last)
 		batch = min(2*batch, largestBatch) // the fewer pass, the more are asked for at once
 	}
 	return rows, nil

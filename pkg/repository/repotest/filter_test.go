@@ -128,8 +128,8 @@ func pick[T any](r *rand.Rand, values ...T) T { return values[r.IntN(len(values)
 // for a million.
 var ways = map[string]repository.ListLimits{
 	"along the cards":  {},
-	"through indexes":  {Window: 1, Batch: 1, Few: 1},
-	"first the newest": {Window: 30, Batch: 3, Few: 20},
+	"through indexes":  {Window: 1, Batch: 1, Few: 1, Read: 2},
+	"first the newest": {Window: 30, Batch: 3, Few: 20, Read: 2},
 }
 
 // saveMoved saves cards whose figures were others before: their last transactions
