@@ -47,7 +47,7 @@ func listen(t *testing.T) *listener {
 
 // ServeHTTP implements http.Handler.
 func (l *listener) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	const unlucky = 25
+	const unlucky = 400 // each keeps its card waiting for some seconds
 	body, err := io.ReadAll(r.Body)
 	var e told
 	if err != nil || json.Unmarshal(body, &e) != nil {

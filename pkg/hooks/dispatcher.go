@@ -198,6 +198,11 @@ func (d *Dispatcher) run() {
 			return
 		}
 		if again && err == nil {
+			select {
+			case <-d.stop:
+				stopping = true
+			default:
+			}
 			continue
 		}
 		stop := d.stop

@@ -107,7 +107,8 @@ func (s *Store) RunHooks(ctx context.Context, works []HookWork, now, lease ledge
 	return taken, more, err
 }
 
-// runHooks reports as blocked that all it found for a subscription has to wait.
+// runHooks reports as blocked that all it found for a subscription has to wait, and that
+// some of it was parked, which makes room to look at others.
 func (tx *Tx) runHooks(ctx context.Context, w *HookWork, now, lease ledger.Micros) (chains []HookChain, blocked bool, err error) {
 	r := &round{tx: tx, account: w.Account}
 	r.settleHooks(w.Outcomes)
@@ -123,11 +124,18 @@ func (tx *Tx) runHooks(ctx context.Context, w *HookWork, now, lease ledger.Micro
 	if err := r.run(ctx); err != nil {
 		return nil, false, err
 	}
+	parked, waiting := make([]int64, len(w.Takes)), make([]bool, len(w.Takes))
 	for i, take := range w.Takes {
-		taken := r.takeHooks(take, found[i], now, lease)
-		chains, blocked = append(chains, taken...), blocked || len(taken) == 0 && len(found[i]) == hookWindow
+		taken := r.takeHooks(take, found[i], now, lease, &parked[i])
+		chains, waiting[i] = append(chains, taken...), len(taken) == 0 && len(found[i]) == hookWindow
 	}
-	return chains, blocked, r.run(ctx)
+	if err := r.run(ctx); err != nil {
+		return nil, false, err
+	}
+	for i := range w.Takes {
+		blocked = blocked || waiting[i] && parked[i] > 0
+	}
+	return chains, blocked, nil
 }
 
 // hookArgs are the arguments of a statement about a subscription.
@@ -139,19 +147,28 @@ func (r *round) change(text string, args []any, affects int64) {
 	r.statements = append(r.statements, statement{text: text, args: args, affects: affects, otherwise: ErrConflict})
 }
 
-// settleHooks notes outcomes, and wakes what has waited for them.
+// settleHooks notes outcomes, and wakes what has waited for them. What is to be tried again
+// is noted last: it is not woken before its time.
 func (r *round) settleHooks(outcomes []HookOutcome) {
 	type stream struct{ subscription, id uuid.UUID }
 	var settled []stream
 	for i := range outcomes {
 		o := &outcomes[i]
+		if o.SettledAt == nil {
+			continue
+		}
 		r.settleHook(o)
-		if s := (stream{o.Event.Subscription, o.Event.Stream}); o.SettledAt != nil && !slices.Contains(settled, s) {
+		if s := (stream{o.Event.Subscription, o.Event.Stream}); !slices.Contains(settled, s) {
 			settled = append(settled, s)
 		}
 	}
 	for _, s := range settled {
 		r.change(r.tx.store.texts.hooks.wake, r.hookArgs(s.subscription, s.id), anyNumber)
+	}
+	for i := range outcomes {
+		if outcomes[i].SettledAt == nil {
+			r.settleHook(&outcomes[i])
+		}
 	}
 }
 
@@ -176,8 +193,8 @@ func (r *round) settleHook(o *HookOutcome) {
 }
 
 // takeHooks takes what is next in as many streams as were asked for, and parks what has
-// to wait for another delivery.
-func (r *round) takeHooks(take HookTake, found []hookDueRow, now, lease ledger.Micros) (chains []HookChain) {
+// to wait for another delivery, which is counted.
+func (r *round) takeHooks(take HookTake, found []hookDueRow, now, lease ledger.Micros, parked *int64) (chains []HookChain) {
 	t := &r.tx.store.texts.hooks
 	for _, stream := range streamsOf(found) {
 		if chain := headOf(stream); len(chain) > 0 {
@@ -196,6 +213,7 @@ func (r *round) takeHooks(take HookTake, found []hookDueRow, now, lease ledger.M
 		for i := range stream {
 			row := &stream[i]
 			r.change(t.park, r.hookArgs(take.Subscription, row.ID, row.StreamID, row.Position, int64(now.Add(hookParked))), anyNumber)
+			r.statements[len(r.statements)-1].changed = parked
 		}
 	}
 	return chains

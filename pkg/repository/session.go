@@ -42,6 +42,7 @@ type statement struct {
 	// does not.
 	affects   int64
 	otherwise error
+	changed   *int64 // counts the rows that were changed, where it is given
 }
 
 // anyNumber of rows may be changed by a statement.
@@ -58,6 +59,9 @@ func reading[R any](text string, args []any, columns []column, each func(*R) err
 
 // check compares the number of rows that a statement has changed.
 func (s *statement) check(changed int64) error {
+	if s.changed != nil {
+		*s.changed += changed
+	}
 	if changed != s.affects && s.affects != anyNumber {
 		return fmt.Errorf("%d of %d rows: %w", changed, s.affects, s.otherwise)
 	}

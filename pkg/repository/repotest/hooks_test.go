@@ -247,6 +247,37 @@ func TestLateOutcomeChangesNothing(t *testing.T) {
 	})
 }
 
+// A delivery that failed is not tried again before its time because of those before it in
+// its stream, which arrived.
+func TestFailedDeliveriesKeepTheirPause(t *testing.T) {
+	t.Parallel()
+	repotest.EachDatabase(t, func(t *testing.T, d repotest.Database) {
+		id := hook(t, d.Store, repotest.Account, nil)
+		card := repotest.Card(t, "card")
+		card.Amount = 5
+		repotest.Post(t, d.Store, repotest.Account, repotest.Now, &ledger.CreateCards{Cards: []ledger.NewCard{{Card: card, OpeningID: repotest.ID(t)}}},
+			draw(t, "card", "first", 1), draw(t, "card", "second", 1))
+		taken := takeAll(t, d.Store, id, repotest.Now, 9, nil)
+		if len(taken) != 5 {
+			t.Fatalf("%d deliveries were taken, want a ping and four of the card", len(taken))
+		}
+		again := repotest.Now.Add(5 * time.Second)
+		for i := range taken[3:] { // the third of the card fails, and the one behind it is not tried
+			failed := &taken[3+i]
+			failed.SettledAt, failed.NextAt = nil, again
+			if failed.Attempt.Delivered, failed.Attempt.Status = false, 503; i > 0 {
+				failed.Attempt = nil
+			}
+		}
+		if n := len(takeAll(t, d.Store, id, again-1, 9, taken)); n != 0 {
+			t.Errorf("%d deliveries were taken before their time", n)
+		}
+		if n := len(takeAll(t, d.Store, id, again, 9, nil)); n != 2 {
+			t.Errorf("%d deliveries were taken at their time, want 2", n)
+		}
+	})
+}
+
 // Of what a server had taken when it ended, another looks at a part in one go, and the
 // part may end within a stream. The rest of the stream is not left behind.
 func TestTakenOverInParts(t *testing.T) {
