@@ -13,6 +13,9 @@ import (
 
 // Card finds a live card by the retailer's id, or returns [ErrNotFound].
 func (s *Store) Card(ctx context.Context, account, cardID string) (ledger.Card, error) {
+	if !s.dialect.postgres {
+		return s.localCard(ctx, &s.texts.liveCard, account, cardID)
+	}
 	return s.card(ctx, account, func(q *bun.SelectQuery) *bun.SelectQuery {
 		return q.Where("c.card_id = ?", cardID)
 	})
@@ -30,6 +33,9 @@ func (s *Store) CustomerCard(ctx context.Context, account, customerID, cardID st
 // for all cases, so that an unknown, an expired and a foreign token take the same time,
 // and so does one of an older key.
 func (s *Store) CardByToken(ctx context.Context, account string, now ledger.Micros, hashes ...string) (ledger.Card, error) {
+	if !s.dialect.postgres {
+		return s.localCardByToken(ctx, account, now, hashes)
+	}
 	return s.card(ctx, account, func(q *bun.SelectQuery) *bun.SelectQuery {
 		return q.Join("JOIN tokens AS k ON k.account_id = c.account_id AND k.card_object_id = c.id").
 			Where("k.account_id = ?", account).Where("k.hash IN (?)", bun.List(hashes)).

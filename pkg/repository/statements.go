@@ -17,7 +17,7 @@ type statements struct {
 	currentKey                                         lookup // the data key of new tokens
 	cardRefs, tokenRefs, parentRefs, refs              lookup // transactions that have a ref_id
 	cardTokenRefs                                      lookup // tokens that have one
-	liveCard, cardTokens                               lookup // SQLite's, to read
+	liveCard, tokenCard, cardTokens                    lookup // SQLite's, to read
 	insertCards, insertTxns, insertHolds, insertTokens change
 	updateCards, postCards, updateHolds, updateTokens  change
 	postRecalled                                       change // PostgreSQL's
@@ -131,6 +131,9 @@ func (t *statements) lookups(d dialect, cards, txns, holds, tokens, keys *schema
 	t.cardTokenRefs = d.lookup("x", columnsOf(tokens), ofCard+has, d.from(cardRefColumns, 2), tokens.Name, "c.id")
 
 	t.liveCard = d.lookup("x", cardColumns, `FROM cards AS x WHERE x.account_id = $1 AND x.card_id = $2 AND x.deleted_at IS NULL`)
+	t.tokenCard = d.lookup("x", cardColumns, `FROM tokens AS k CROSS JOIN cards AS x WHERE k.account_id = $1 AND k.hash %s
+		AND (k.expires_at IS NULL OR k.expires_at > $3) AND x.account_id = $1 AND x.id = k.card_object_id AND x.deleted_at IS NULL`,
+		d.among(hashColumns[0], 2))
 	t.cardTokens = d.lookup("x", columnsOf(tokens), `FROM tokens AS x WHERE x.account_id = $1 AND x.card_object_id = $2
 		AND (x.expires_at IS NULL OR x.expires_at > $3) ORDER BY x.id`)
 }

@@ -26,6 +26,7 @@ type statistics struct {
 
 	mu    sync.Mutex // for Go and Wait, which must not meet
 	looks sync.WaitGroup
+	one   sync.Mutex // look at a time, and one connection less to read with
 }
 
 func newStatistics() *statistics {
@@ -56,6 +57,8 @@ func (s *Store) grown(inserted []insertion) {
 			continue
 		}
 		s.statistics.look(func(ctx context.Context) {
+			s.statistics.one.Lock()
+			defer s.statistics.one.Unlock()
 			ctx, cancel := context.WithTimeout(ctx, statisticsTimeout)
 			defer cancel()
 			look := "ANALYZE " + in.table //nolint:gosec // one of those above
