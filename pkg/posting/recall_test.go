@@ -250,8 +250,8 @@ func TestBatchesAreRemembered(t *testing.T) {
 	}
 }
 
-// A card is remembered from its creation on, and so is one that is changed otherwise. Of
-// two cards with one id in a batch it is the living one.
+// A card is remembered from its creation or activation on, where a transaction comes with
+// it. Of two cards with one id in a batch it is the living one.
 func TestWhatWasWrittenIsRemembered(t *testing.T) {
 	t.Parallel()
 	b, _, log := recallingServers(t)

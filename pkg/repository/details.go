@@ -30,7 +30,12 @@ func (s *Store) CardDetails(ctx context.Context, account, cardID string, now led
 	if s.details != nil {
 		return s.details.find(ctx, account, cardID, now)
 	}
-	return s.localDetails(ctx, account, cardID, now)
+	card, err := s.Card(ctx, account, cardID)
+	if err != nil {
+		return ledger.Card{}, nil, err
+	}
+	tokens, err := s.Tokens(ctx, account, card.ID, now)
+	return card, tokens, err
 }
 
 // detailReader looks cards up on PostgreSQL, all that wait for one account in one

@@ -55,6 +55,9 @@ func (s *Store) card(ctx context.Context, account string, where func(*bun.Select
 
 // Tokens lists a card's tokens that have not expired, oldest first.
 func (s *Store) Tokens(ctx context.Context, account string, card uuid.UUID, now ledger.Micros) ([]ledger.Token, error) {
+	if !s.dialect.postgres {
+		return s.localTokens(ctx, account, card, now)
+	}
 	var rows []tokenRow
 	err := s.onWorkingConns(ctx, func() error {
 		rows = nil

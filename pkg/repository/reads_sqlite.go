@@ -6,25 +6,22 @@ import (
 	"errors"
 	"sync"
 
+	"github.com/google/uuid"
+
 	"github.com/kortwallet/kort/pkg/ledger"
 )
 
 // To compile a statement that finds a card takes SQLite several times as long as to
 // execute it, so those that tills wait for stay compiled.
 
-// localDetails is CardDetails on SQLite.
-func (s *Store) localDetails(ctx context.Context, account, cardID string, now ledger.Micros) (ledger.Card, []ledger.Token, error) {
-	card, err := s.localCard(ctx, &s.texts.liveCard, account, cardID)
-	if err != nil {
-		return ledger.Card{}, nil, err
-	}
-	var tokens []ledger.Token
-	l := &s.texts.cardTokens
-	err = s.readPrepared(ctx, reading(l.text, []any{account, card.ID.String(), int64(now)}, l.columns, func(row *tokenRow) error {
+// localTokens is Tokens on SQLite.
+func (s *Store) localTokens(ctx context.Context, account string, card uuid.UUID, now ledger.Micros) ([]ledger.Token, error) {
+	tokens, l := []ledger.Token{}, &s.texts.cardTokens
+	err := s.readPrepared(ctx, reading(l.text, []any{account, card.String(), int64(now)}, l.columns, func(row *tokenRow) error {
 		tokens = append(tokens, row.token())
 		return nil
 	}))
-	return card, tokens, err
+	return tokens, err
 }
 
 // localCardByToken is CardByToken on SQLite.
@@ -50,7 +47,8 @@ func (s *Store) localCard(ctx context.Context, l *lookup, args ...any) (card led
 	return card, err
 }
 
-// compiled are statements that every connection for reading keeps once it has needed them.
+// compiled are statements that every connection for reading keeps once it has needed them;
+// they end with it.
 type compiled struct {
 	mu         sync.Mutex
 	statements map[string]*sql.Stmt
@@ -74,18 +72,6 @@ func (c *compiled) get(ctx context.Context, pool *sql.DB, text string) (*sql.Stm
 	}
 	c.statements[text] = s
 	return s, nil
-}
-
-// close ends the statements.
-func (c *compiled) close() error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	var failures []error
-	for _, s := range c.statements {
-		failures = append(failures, s.Close())
-	}
-	clear(c.statements)
-	return errors.Join(failures...)
 }
 
 // readPrepared executes a statement that reads a few rows by their keys.

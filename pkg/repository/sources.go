@@ -40,17 +40,17 @@ func (l *listing) sources() []source {
 		all = append(all, l.search(grams))
 	}
 	if f.Customer != "" {
-		all = append(all, l.equal("cards_customer", "customer_id", f.Customer))
+		all = append(all, l.equal(customerPath(f.Customer)))
 	}
 	if len(f.Currencies) > 0 {
 		var each []source
 		for _, currency := range f.Currencies {
-			each = append(each, l.equal("cards_currency", "currency", string(currency)))
+			each = append(each, l.equal(currencyPath(currency)))
 		}
 		all = append(all, union(each...))
 	}
 	if f.Type != "" {
-		all = append(all, l.equal("cards_type", "type", string(f.Type)))
+		all = append(all, l.equal(typePath(f.Type)))
 	}
 	switch figures := !f.Balance.open() || !f.Available.open(); {
 	case len(all) == 0 || figures || f.Search != "":
@@ -117,15 +117,23 @@ type path struct {
 func (f *Filter) path() path {
 	switch {
 	case f.Customer != "":
-		return equalPath("cards_customer", "customer_id", f.Customer)
+		return customerPath(f.Customer)
 	case len(f.Currencies) == 1:
-		return equalPath("cards_currency", "currency", string(f.Currencies[0]))
+		return currencyPath(f.Currencies[0])
 	case f.Type != "":
-		return equalPath("cards_type", "type", string(f.Type))
+		return typePath(f.Type)
 	}
 	return path{}
 }
 
+func customerPath(id string) path { return equalPath("cards_customer", "customer_id", id) }
+
+func currencyPath(c ledger.Currency) path { return equalPath("cards_currency", "currency", string(c)) }
+
+func typePath(t ledger.CardType) path { return equalPath("cards_type", "type", string(t)) }
+
+// equalPath is the one of a value in a column, which the index has between the account and
+// the id.
 func equalPath(index, column string, value any) path {
 	return path{index: index, columns: []string{"c." + column}, values: []any{value}}
 }
@@ -174,11 +182,10 @@ func (l *listing) count(text string, args []any, most int) (int, error) {
 	return n, err
 }
 
-// equal is a source of the cards with a value in a column, which the index has
-// between the account and the id.
-func (l *listing) equal(index, column string, value any) source {
-	return l.ordered(index, func(within span) (string, []any, string) {
-		return l.dialect.keyed([]string{"c." + column}, []any{value}, within)
+// equal is a source of the cards of a path.
+func (l *listing) equal(p path) source {
+	return l.ordered(p.index, func(within span) (string, []any, string) {
+		return l.dialect.keyed(p.columns, p.values, within)
 	})
 }
 
@@ -416,7 +423,7 @@ func (f *Filter) whereIndexed() (string, []any) {
 func (l *listing) search(grams []string) source {
 	parts := []source{l.grams(grams)}
 	if amount, err := strconv.ParseUint(l.filter.Search, 10, 63); err == nil {
-		parts = append(parts, l.equal("cards_amount", "amount", int64(amount))) //nolint:gosec // 63 bits fit
+		parts = append(parts, l.equal(equalPath("cards_amount", "amount", int64(amount)))) //nolint:gosec // 63 bits fit
 	}
 	return union(parts...)
 }

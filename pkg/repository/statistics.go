@@ -26,7 +26,7 @@ type statistics struct {
 
 	mu    sync.Mutex // for Go and Wait, which must not meet
 	looks sync.WaitGroup
-	one   sync.Mutex // look at a time, and one connection less to read with
+	one   sync.Mutex // held by a look: several would take the connections that are to read
 }
 
 func newStatistics() *statistics {
@@ -47,9 +47,12 @@ type insertion struct {
 // grown notes inserted rows, and looks at a table when there are twice as many as the last
 // time.
 func (s *Store) grown(inserted []insertion) {
+	if !s.dialect.postgres {
+		return
+	}
 	for _, in := range inserted {
 		rows := s.statistics.rows[in.table]
-		if rows == nil || !s.dialect.postgres {
+		if rows == nil {
 			continue
 		}
 		after := rows.Add(in.rows)
@@ -61,7 +64,7 @@ func (s *Store) grown(inserted []insertion) {
 			defer s.statistics.one.Unlock()
 			ctx, cancel := context.WithTimeout(ctx, statisticsTimeout)
 			defer cancel()
-			look := "ANALYZE " + in.table //nolint:gosec // one of those above
+			look := "ANALYZE " + in.table //nolint:gosec // one of those that are counted
 			s.watched(look)
 			// A look that fails costs time only, until PostgreSQL looks by itself.
 			_, _ = s.read.DB.ExecContext(ctx, look)

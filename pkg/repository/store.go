@@ -237,7 +237,7 @@ func (s *Store) PoolStats() map[string]sql.DBStats {
 // Close releases the connections.
 func (s *Store) Close() error {
 	s.statistics.stop()
-	err := errors.Join(s.checkpoints.stop(), s.prepared.release(), s.compiled.close(), s.read.Close(), s.write.Close())
+	err := errors.Join(s.checkpoints.stop(), s.prepared.release(), s.read.Close(), s.write.Close())
 	if s.details != nil {
 		err = errors.Join(err, s.details.pool.Close())
 	}

@@ -44,6 +44,14 @@ func outbox(t *testing.T, d repotest.Database, hook uuid.UUID) []string {
 	return events
 }
 
+// opening creates a card that has an amount from the beginning.
+func opening(t *testing.T, cardID string, amount int64) *ledger.CreateCards {
+	t.Helper()
+	card := repotest.Card(t, cardID)
+	card.Amount = amount
+	return &ledger.CreateCards{Cards: []ledger.NewCard{{Card: card, OpeningID: repotest.ID(t)}}}
+}
+
 func draw(t *testing.T, cardID, ref string, amount int64) *ledger.Transact {
 	t.Helper()
 	return &ledger.Transact{
@@ -143,9 +151,7 @@ func TestEventsOfALargeCommit(t *testing.T) {
 	t.Parallel()
 	repotest.EachDatabase(t, func(t *testing.T, d repotest.Database) {
 		id := hook(t, d.Store, repotest.Account, nil)
-		card := repotest.Card(t, "card")
-		card.Amount = 1000
-		ops := []ledger.Operation{&ledger.CreateCards{Cards: []ledger.NewCard{{Card: card, OpeningID: repotest.ID(t)}}}}
+		ops := []ledger.Operation{opening(t, "card", 1000)}
 		for i := range 100 {
 			ops = append(ops, draw(t, "card", fmt.Sprint(i), 1))
 		}
@@ -253,9 +259,7 @@ func TestFailedDeliveriesKeepTheirPause(t *testing.T) {
 	t.Parallel()
 	repotest.EachDatabase(t, func(t *testing.T, d repotest.Database) {
 		id := hook(t, d.Store, repotest.Account, nil)
-		card := repotest.Card(t, "card")
-		card.Amount = 5
-		repotest.Post(t, d.Store, repotest.Account, repotest.Now, &ledger.CreateCards{Cards: []ledger.NewCard{{Card: card, OpeningID: repotest.ID(t)}}},
+		repotest.Post(t, d.Store, repotest.Account, repotest.Now, opening(t, "card", 5),
 			draw(t, "card", "first", 1), draw(t, "card", "second", 1))
 		taken := takeAll(t, d.Store, id, repotest.Now, 9, nil)
 		if len(taken) != 5 {
@@ -287,11 +291,10 @@ func TestTakenOverInParts(t *testing.T) {
 		all := 1 + cards*(drawdowns+2) // a ping; a card is created and filled
 		id := hook(t, d.Store, repotest.Account, nil)
 		for i := range cards {
-			card := repotest.Card(t, fmt.Sprint("card-", i))
-			card.Amount = drawdowns
-			ops := []ledger.Operation{&ledger.CreateCards{Cards: []ledger.NewCard{{Card: card, OpeningID: repotest.ID(t)}}}}
+			card := fmt.Sprint("card-", i)
+			ops := []ledger.Operation{opening(t, card, drawdowns)}
 			for n := range drawdowns {
-				ops = append(ops, draw(t, card.CardID, fmt.Sprint(i, "-", n), 1))
+				ops = append(ops, draw(t, card, fmt.Sprint(i, "-", n), 1))
 			}
 			repotest.Post(t, d.Store, repotest.Account, repotest.Now, ops...)
 		}
@@ -317,9 +320,7 @@ func TestNotParkedBehindWhatIsBeingSettled(t *testing.T) {
 	t.Parallel()
 	d := repotest.Migrated(t, repotest.Postgres(t)) // there are no other servers on SQLite
 	id := hook(t, d.Store, repotest.Account, nil)
-	card := repotest.Card(t, "card")
-	card.Amount = 5
-	repotest.Post(t, d.Store, repotest.Account, repotest.Now, &ledger.CreateCards{Cards: []ledger.NewCard{{Card: card, OpeningID: repotest.ID(t)}}})
+	repotest.Post(t, d.Store, repotest.Account, repotest.Now, opening(t, "card", 5))
 	if n := len(takeAll(t, d.Store, id, repotest.Now, 9, nil)); n != 3 {
 		t.Fatalf("%d deliveries were taken, want a ping and two of the card", n)
 	}
