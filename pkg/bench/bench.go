@@ -222,8 +222,11 @@ type series struct {
 	baseline string
 	// kort tells that the server is measured, and not what it is compared with.
 	kort   bool
-	window func(context.Context, time.Duration, watcher) (Figures, error)
+	window measuring
 }
+
+// measuring lasts for a time.
+type measuring = func(context.Context, time.Duration, watcher) (Figures, error)
 
 // measure warms up and then measures the windows of some series, in turns: what
 // disturbs the machine for a while disturbs both sides of a comparison.

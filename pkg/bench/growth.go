@@ -89,6 +89,9 @@ func (b *benchmark) growthSeries(filled []filledDatabase, loads []*load) []serie
 			byHand = db.stage.script(fourSpread, "pgbench, four statements, "+which, drawdownScript, b.Connections, db.cards)
 		}
 		all = append(all, byHand)
+		for at := len(all) - growthWindows; at < len(all); at++ {
+			all[at].window = db.warmed(all[at].window)
+		}
 	}
 	return all
 }

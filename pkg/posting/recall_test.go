@@ -335,6 +335,30 @@ func TestCardsOfLostCommitsAreNotRemembered(t *testing.T) {
 	}
 }
 
+// A commit that a single trip asks for can fail after all of its statements have succeeded.
+// Then nothing has happened, and nobody is told that it has.
+func TestCommitsThatFailAtTheirEnd(t *testing.T) {
+	t.Parallel()
+	b, _, log := recallingServers(t)
+	b.raw.MustExec(t, `CREATE FUNCTION too_late() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RAISE EXCEPTION ''too late''; END'`)
+	b.raw.MustExec(t, `CREATE CONSTRAINT TRIGGER late AFTER INSERT ON transactions DEFERRABLE INITIALLY DEFERRED
+		FOR EACH ROW WHEN (NEW.ref_id = 'late') EXECUTE FUNCTION too_late()`)
+	log.locks()
+	if _, err := b.Submit(t.Context(), repotest.Account, transact(t, ledger.ActionDrawdown, "card", "late", 1)); !errors.Is(err, ErrInternal) {
+		t.Errorf("%v, want %v", err, ErrInternal)
+	}
+	if n := log.locks(); n != 0 {
+		t.Errorf("cards were loaded %d times: the commit was of more than one trip", n)
+	}
+	if n := b.raw.Number(t, "SELECT count(*) FROM transactions WHERE ref_id = 'late'"); n != 0 {
+		t.Errorf("%d transactions of a commit that failed", n)
+	}
+	if result := b.must(t, transact(t, ledger.ActionDrawdown, "card", "next", 1)); result.Txn.Seq != 3 || result.Cards[0].Drawdown != 2 {
+		t.Errorf("afterwards %+v, seq %d", result.Cards[0].Balance, result.Txn.Seq)
+	}
+	auditAccount(t, b.store, b.raw, repotest.Account)
+}
+
 // A right PIN ends what wrong ones have counted, also on a card that is remembered.
 func TestPINsOfRememberedCards(t *testing.T) {
 	t.Parallel()
