@@ -77,11 +77,16 @@ func newServer(settings config.Serve, log *slog.Logger) *server {
 // it is cleaned: the usual twice costs a request a fifteenth of its processor time.
 const gcPercent = 200
 
-// startServer starts to serve. After an error everything is closed again.
-func startServer(ctx context.Context, settings config.Serve, log *slog.Logger) (*server, error) {
+// letHeapGrow applies gcPercent to the process, unless its environment says otherwise.
+func letHeapGrow() {
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(gcPercent)
 	}
+}
+
+// startServer starts to serve. After an error everything is closed again.
+func startServer(ctx context.Context, settings config.Serve, log *slog.Logger) (*server, error) {
+	letHeapGrow()
 	s := newServer(settings, log)
 	if err := s.start(ctx); err != nil {
 		return nil, err

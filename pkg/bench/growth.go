@@ -68,6 +68,9 @@ func (b *benchmark) runGrowth(ctx context.Context) error {
 	})
 }
 
+// turnTimeout is how long the connections to a server wait for its turn, at most.
+const turnTimeout = time.Hour
+
 // growthWindows is how many series there are for each database.
 const growthWindows = 3
 
@@ -148,14 +151,16 @@ func (b *benchmark) fillByHand(ctx context.Context, db *database, cards int, txn
 }
 
 // withServers starts a server on the first database, then on the rest. It comes after
-// all loading, since a server does not wait long for a client that says nothing.
+// all loading, and each has more patience than usual with clients that say nothing: it
+// may take minutes until their turn comes again.
 func (b *benchmark) withServers(ctx context.Context, filled []filledDatabase, loads []*load, use func([]*load) error) error {
 	if len(filled) == 0 {
 		return use(loads)
 	}
 	db := filled[0]
 	var acknowledged int64
-	err := b.withServer(ctx, db.database, request{tokens: b.Connections}, func(s *server) (err error) {
+	patient := request{tokens: b.Connections, flags: []string{"--idle-timeout=" + turnTimeout.String()}}
+	err := b.withServer(ctx, db.database, patient, func(s *server) (err error) {
 		l, err := newLoad(ctx, s, db.cards)
 		if err != nil {
 			return err
