@@ -73,9 +73,11 @@ func newServer(settings config.Serve, log *slog.Logger) *server {
 	return &server{settings: settings, log: log, clock: clock, failed: make(chan error, 1)}
 }
 
-// gcPercent lets the heap, of which little is in use, grow to three times that before
-// it is cleaned: the usual twice costs a request a fifteenth of its processor time.
-const gcPercent = 200
+// gcPercent lets the heap, of which little is in use, grow to two and a half times that
+// before it is cleaned. With the usual twice a request costs more processor time, which
+// is felt most with thousands of connections; with three times a server with 20 000 cards
+// in its memory takes 129 MB in place of 115.
+const gcPercent = 150
 
 // letHeapGrow applies gcPercent to the process, unless its environment says otherwise.
 func letHeapGrow() {
