@@ -34,7 +34,6 @@ type benchServerCmd struct {
 
 // Run serves until stdin ends, which it does however the benchmark ends.
 func (c *benchServerCmd) Run(ctx context.Context, term *terminal) (err error) {
-	letHeapGrow() // as serve does; of the other kinds too, or there would be two differences
 	sink, err := os.OpenFile(os.DevNull, os.O_WRONLY, 0)
 	if err != nil {
 		return fmt.Errorf("open the log: %w", err)

@@ -225,7 +225,7 @@ type series struct {
 	window measuring
 }
 
-// measuring lasts for a time.
+// measuring is one window: it lasts as long as it is told, and says what happened.
 type measuring = func(context.Context, time.Duration, watcher) (Figures, error)
 
 // measure warms up and then measures the windows of some series, in turns: what

@@ -271,51 +271,57 @@ func assertNothingLeft(t *testing.T, dir string) {
 	}
 }
 
+// withTables runs a test on a database of its own that has its tables and no rows.
+func withTables(t *testing.T, o Options, test func(*database)) {
+	t.Helper()
+	ctx := t.Context()
+	b := benchmark{Options: o, engine: o.Engines[0], clock: &stopwatch{}}
+	err := b.withDatabase(ctx, func(db *database) error {
+		store, err := repository.Open(ctx, repository.Options{PostgresURL: db.url, SQLitePath: db.sqliteFile()})
+		if err != nil {
+			return err
+		}
+		_, err = store.Migrate(ctx)
+		if err = errors.Join(err, store.Close()); err == nil {
+			test(db)
+		}
+		return err
+	})
+	if err != nil {
+		t.Error(err)
+	}
+}
+
 // A database that tells another story than the answers gets no figures.
 func TestAuditNoticesALie(t *testing.T) {
 	t.Parallel()
 	onEachEngine(t, func(t *testing.T, o Options) {
-		ctx := t.Context()
-		b := benchmark{Options: o, engine: o.Engines[0]}
-		db, err := b.createDatabase(ctx)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer func() {
-			if err := db.remove(ctx); err != nil {
-				t.Error(err)
-			}
-		}()
-		store, err := repository.Open(ctx, repository.Options{PostgresURL: db.url, SQLitePath: db.sqliteFile()})
-		if err != nil {
-			t.Fatal(err)
-		}
-		if _, err := store.Migrate(ctx); err != nil {
-			t.Fatal(err)
-		}
-		if err := store.Close(); err != nil {
-			t.Fatal(err)
-		}
-		if n, err := db.audit(ctx, 0); n != 0 || err != nil {
-			t.Errorf("an empty database: %d, %v", n, err)
-		}
-		if _, err := db.audit(ctx, 1); !errors.Is(err, errLost) {
-			t.Errorf("a transaction that was acknowledged and is not there: %v", err)
-		}
-		pool, err := db.open()
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer pool.Close()
-		const stray = `INSERT INTO transactions
+		withTables(t, o, func(db *database) { assertLiesAreNoticed(t, db) })
+	})
+}
+
+func assertLiesAreNoticed(t *testing.T, db *database) {
+	t.Helper()
+	ctx := t.Context()
+	if n, err := db.audit(ctx, 0); n != 0 || err != nil {
+		t.Errorf("an empty database: %d, %v", n, err)
+	}
+	if _, err := db.audit(ctx, 1); !errors.Is(err, errLost) {
+		t.Errorf("a transaction that was acknowledged and is not there: %v", err)
+	}
+	pool, err := db.open()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer pool.Close()
+	const stray = `INSERT INTO transactions
 			(account_id, id, card_object_id, seq, type, amount, currency, ref_id, addressed_by, amount_given, created_at, created_by, digest)
 			VALUES ('` + account + `', '019a2b3c-4d5e-7f60-8a1b-2c3d4e5f6071', '019a2b3c-4d5e-7f60-8a1b-2c3d4e5f6072', 1, 'fund', 5, 'NOK',
 				'r', 'card_id', TRUE, 1, 'x', '')`
-		if _, err := pool.ExecContext(ctx, stray); err != nil {
-			t.Fatal(err)
-		}
-		if _, err := db.audit(ctx, 1); !errors.Is(err, errLost) || !strings.Contains(err.Error(), "findings") {
-			t.Errorf("a transaction that no server has written: %v", err)
-		}
-	})
+	if _, err := pool.ExecContext(ctx, stray); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := db.audit(ctx, 1); !errors.Is(err, errLost) || !strings.Contains(err.Error(), "findings") {
+		t.Errorf("a transaction that no server has written: %v", err)
+	}
 }

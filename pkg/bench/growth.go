@@ -82,19 +82,17 @@ func (b *benchmark) growthSeries(filled []filledDatabase, loads []*load) []serie
 		for _, w := range []workload{spreadWorkload(db.cards), hotWorkload()} {
 			all = append(all, series{
 				name: w.name, title: w.title + ", " + which, kort: true,
-				window: func(ctx context.Context, length time.Duration, watch watcher) (Figures, error) {
+				window: db.warmed(func(ctx context.Context, length time.Duration, watch watcher) (Figures, error) {
 					return loads[i].window(ctx, w, length, watch)
-				},
+				}),
 			})
 		}
 		byHand := db.stage.commits(loopSpread, "SQLite loop, one drawdown per commit, "+which, db.cards)
 		if db.engine == Postgres {
 			byHand = db.stage.script(fourSpread, "pgbench, four statements, "+which, drawdownScript, b.Connections, db.cards)
 		}
+		byHand.window = db.warmed(byHand.window)
 		all = append(all, byHand)
-		for at := len(all) - growthWindows; at < len(all); at++ {
-			all[at].window = db.warmed(all[at].window)
-		}
 	}
 	return all
 }

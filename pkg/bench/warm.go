@@ -35,23 +35,29 @@ func (d *database) readFiles(ctx context.Context) (read int64, err error) {
 		}
 	}
 	entries, err := os.ReadDir(dir)
-	if d.engine == Postgres && notOurs(err) {
-		return 0, nil
+	if err != nil {
+		return 0, d.reading(err)
 	}
 	for _, entry := range entries {
-		if err != nil || ctx.Err() != nil {
-			return read, errors.Join(err, ctx.Err())
-		}
 		if !entry.Type().IsRegular() {
 			continue
 		}
-		var n int64
-		if n, err = readFile(filepath.Join(dir, entry.Name())); errors.Is(err, fs.ErrNotExist) {
-			err = nil // the database has removed it since
-		}
+		n, err := readFile(filepath.Join(dir, entry.Name()))
 		read += n
+		if err := errors.Join(d.reading(err), ctx.Err()); err != nil {
+			return read, err
+		}
 	}
-	return read, err
+	return read, nil
+}
+
+// reading is an error of reading files, but for what is no fault: that the database has
+// removed one meanwhile, or that those of a PostgreSQL are not for us.
+func (d *database) reading(err error) error {
+	if errors.Is(err, fs.ErrNotExist) || d.engine == Postgres && errors.Is(err, fs.ErrPermission) {
+		return nil
+	}
+	return err
 }
 
 // postgresFiles is the directory of a database, or nothing where one may not know it.
@@ -67,10 +73,6 @@ func (d *database) postgresFiles(ctx context.Context) (dir string, err error) {
 		return "", nil
 	}
 	return dir, err
-}
-
-func notOurs(err error) bool {
-	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission)
 }
 
 func readFile(name string) (read int64, err error) {
