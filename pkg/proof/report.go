@@ -62,10 +62,10 @@ func (r *Report) Write(out io.Writer) error {
 	for i := range r.Results {
 		a := &r.Results[i]
 		for _, violation := range a.Violations {
-			fmt.Fprintf(out, "\n%s, %s: %s", a.Item, a.Engine, violation)
+			fmt.Fprintf(out, "\n%s, %s, %s: %s", a.Item, a.Engine, a.What, violation)
 		}
 		if more := a.Violated - int64(len(a.Violations)); more > 0 {
-			fmt.Fprintf(out, "\n%s, %s: and %d more", a.Item, a.Engine, more)
+			fmt.Fprintf(out, "\n%s, %s, %s: and %d more", a.Item, a.Engine, a.What, more)
 		}
 	}
 	_, err := fmt.Fprintln(out)

@@ -39,14 +39,15 @@ type scarcity struct {
 // prober looks from outside what a server under load is worth meanwhile.
 type prober struct {
 	*worker
+	server         *server
 	told, recovery time.Duration // the longest waits for bad news and for good news
 	waits          []time.Duration
 	reads          atomic.Int64 // that were answered
 }
 
-// newProber makes one for a load.
-func (l *load) newProber() *prober {
-	return &prober{worker: &worker{
+// newProber makes one for a load on a server.
+func (l *load) newProber(server *server) *prober {
+	return &prober{server: server, worker: &worker{
 		load: l, client: l.newClient(),
 		random: rand.New(rand.NewPCG(l.Seed, 999)), //nolint:gosec // nobody has to guess it
 	}}
@@ -105,7 +106,7 @@ func (p *prober) read(ctx context.Context, must bool) {
 		p.violate("a card could not be read: %v", err)
 	case got.status == http.StatusOK:
 	case must || got.status != http.StatusServiceUnavailable || got.header.Get("Retry-After") == "":
-		p.violate("a card could not be read: %d %s", got.status, got.body)
+		p.violate("a card could not be read: %d %s, as the server says: %s", got.status, got.body, p.server.reason(got.header.Get("X-Request-Id")))
 	}
 }
 
@@ -154,7 +155,7 @@ func (t *trial) probed(ctx context.Context, s *site, server *server, something f
 	if err != nil {
 		return nil, err
 	}
-	p := l.newProber()
+	p := l.newProber(server)
 	defer p.client.close()
 	return p, l.under(ctx, s, server.url(), func(ctx context.Context) error { return something(ctx, p) })
 }

@@ -8,14 +8,13 @@ import (
 	"io"
 	"net"
 	"os"
+	"runtime"
 	"sync"
 	"syscall"
 	"time"
 )
 
 const (
-	// fewDescriptors is a limit that a server with its database just stays below.
-	fewDescriptors = 64
 	// manyConnections are opened where the limit of open files allows it, which has
 	// room for other files besides.
 	manyConnections, otherFiles = 10_000, 300
@@ -42,6 +41,10 @@ func shortTimeouts() []string {
 		"--write-timeout", writeTimeout.String(), "--idle-timeout", idleTimeout.String(),
 	}
 }
+
+// fewDescriptors is a limit that a server with its database and the clients of a load
+// stays below: SQLite takes four descriptors for each core.
+func fewDescriptors() int { return 56 + 4*runtime.GOMAXPROCS(0) }
 
 // crowd are connections that belong to no client of the load.
 type crowd struct {
@@ -162,7 +165,7 @@ func (t *trial) noDescriptors(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		server.wrap = []string{"sh", "-c", fmt.Sprintf(`ulimit -n %d && exec "$@"`, fewDescriptors), "sh"}
+		server.wrap = []string{"sh", "-c", fmt.Sprintf(`ulimit -n %d && exec "$@"`, fewDescriptors()), "sh"}
 		defer func() { err = errors.Join(err, server.stop()) }()
 		if err := server.start(ctx); err != nil {
 			return err

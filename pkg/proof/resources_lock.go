@@ -76,7 +76,7 @@ func (t *trial) locked(ctx context.Context, s *site, server *server, writer, rea
 		return err
 	}
 	l.wait = lockPatience
-	p := l.newProber()
+	p := l.newProber(server)
 	defer p.client.close()
 	// Where there is time, the first lock lasts until the server gives up.
 	const lock, unlock = "BEGIN EXCLUSIVE", "ROLLBACK"

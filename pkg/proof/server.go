@@ -7,6 +7,8 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"slices"
+	"strings"
 	"syscall"
 	"time"
 )
@@ -157,4 +159,16 @@ func (s *server) complaint() string {
 		return err.Error()
 	}
 	return string(content[max(0, len(content)-logBytes):])
+}
+
+// reason is what the log says about a request.
+func (s *server) reason(requestID string) string {
+	content, err := os.ReadFile(s.site.logFile())
+	if err != nil {
+		return err.Error()
+	}
+	lines := slices.DeleteFunc(strings.Split(string(content), "\n"), func(line string) bool {
+		return !strings.Contains(line, requestID)
+	})
+	return strings.Join(lines, "; ")
 }

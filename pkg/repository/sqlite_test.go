@@ -3,6 +3,8 @@ package repository
 import (
 	"context"
 	"database/sql"
+	"errors"
+	"os"
 	"path/filepath"
 	"testing"
 	"time"
@@ -43,6 +45,45 @@ func TestSQLiteSettings(t *testing.T) {
 			checkPragmas(t, s.read.DB, common, map[string]string{"query_only": "1"})
 			checkPragmas(t, s.checkpoints.pool.DB, common)
 		})
+	}
+}
+
+// A server that has no file descriptors left goes on reading: it has opened all of its
+// connections before. Here no more can be opened, as the file is not where it was.
+func TestConnectionsToSQLiteAreOpenFromTheStart(t *testing.T) {
+	t.Parallel()
+	before := filepath.Join(t.TempDir(), "before")
+	if err := os.Mkdir(before, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	s, err := Open(t.Context(), Options{SQLitePath: filepath.Join(before, "kort.db"), ReadConns: 5})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = s.Close() }()
+	if err := os.Rename(before, before+"-moved"); err != nil {
+		t.Fatal(err)
+	}
+	for name, pool := range map[string]*sql.DB{"read": s.read.DB, "write": s.write.DB, "checkpoints": s.checkpoints.pool.DB} {
+		for i := range pool.Stats().MaxOpenConnections {
+			conn, err := pool.Conn(t.Context())
+			if err != nil {
+				t.Fatalf("%s %d: %v", name, i, err)
+			}
+			defer func() { _ = conn.Close() }()
+			var tables int
+			if err := conn.QueryRowContext(t.Context(), "SELECT count(*) FROM sqlite_schema").Scan(&tables); err != nil {
+				t.Errorf("%s %d: %v", name, i, err)
+			}
+		}
+	}
+	late, err := openPool(filepath.Join(before, "kort.db"), nil, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = late.Close() }()
+	if err := classify(late.PingContext(t.Context())); !errors.Is(err, ErrUnavailable) {
+		t.Errorf("a connection that is opened late: %v", err)
 	}
 }
 

@@ -163,6 +163,8 @@ func openPostgresPool(config pgx.ConnConfig, conns int) *bun.DB {
 //     file, usually beside the writer: see [checkpoints].
 //   - The writer begins with BEGIN IMMEDIATE: a transaction that reads first and
 //     writes later could otherwise fail half-way, because another one wrote between.
+//   - Connections are opened here and not when they are first needed: by then a server
+//     may have no file descriptors left.
 func (s *Store) openSQLite(ctx context.Context, o Options) error {
 	if o.SQLitePath == "" {
 		return errors.New("neither a database URL nor a database file was given")
@@ -189,17 +191,37 @@ func (s *Store) openSQLite(ctx context.Context, o Options) error {
 	if s.write, err = openPool(path, writer, 1); err != nil {
 		return err
 	}
-	if err := s.write.PingContext(ctx); err != nil { // creates the file before a reader asks for it
-		return errors.Join(fmt.Errorf("open %s: %w", o.SQLitePath, classify(err)), s.write.Close())
+	if err := openAll(ctx, s.write); err != nil { // creates the file before a reader asks for it
+		return errors.Join(fmt.Errorf("open %s: %w", o.SQLitePath, err), s.write.Close())
 	}
 	if s.read, err = openPool(path, reader, orDefault(o.ReadConns, runtime.GOMAXPROCS(0)*2)); err != nil || o.ReadOnly {
 		return err
 	}
 	beside, err := openPool(path, url.Values{"_pragma": pragmas}, 1)
-	if err == nil {
-		s.checkpoints = newCheckpoints(ctx, beside)
+	if err != nil {
+		return err
 	}
-	return err
+	if err := errors.Join(openAll(ctx, s.read), openAll(ctx, beside)); err != nil {
+		return errors.Join(fmt.Errorf("open %s: %w", o.SQLitePath, err), beside.Close(), s.read.Close(), s.write.Close())
+	}
+	s.checkpoints = newCheckpoints(ctx, beside)
+	return nil
+}
+
+// openAll opens all connections of a pool. Each reads a little, as SQLite opens the
+// write-ahead log only then.
+func openAll(ctx context.Context, pool *bun.DB) (result error) {
+	for range pool.Stats().MaxOpenConnections {
+		conn, err := pool.DB.Conn(ctx)
+		if err != nil {
+			return classify(err)
+		}
+		defer func() { result = errors.Join(result, conn.Close()) }() // not before all are open
+		if _, err := conn.ExecContext(ctx, "PRAGMA schema_version"); err != nil {
+			return classify(err)
+		}
+	}
+	return nil
 }
 
 // openPool opens connections to a SQLite file, each with the same settings.
