@@ -60,7 +60,7 @@ func TestConnectionsToSQLiteAreOpenFromTheStart(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer func() { _ = s.Close() }()
+	t.Cleanup(func() { _ = s.Close() })
 	if err := os.Rename(before, before+"-moved"); err != nil {
 		t.Fatal(err)
 	}
@@ -70,7 +70,7 @@ func TestConnectionsToSQLiteAreOpenFromTheStart(t *testing.T) {
 			if err != nil {
 				t.Fatalf("%s %d: %v", name, i, err)
 			}
-			defer func() { _ = conn.Close() }()
+			t.Cleanup(func() { _ = conn.Close() })
 			var tables int
 			if err := conn.QueryRowContext(t.Context(), "SELECT count(*) FROM sqlite_schema").Scan(&tables); err != nil {
 				t.Errorf("%s %d: %v", name, i, err)

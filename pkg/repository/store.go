@@ -210,18 +210,23 @@ func (s *Store) openSQLite(ctx context.Context, o Options) error {
 
 // openAll opens all connections of a pool. Each reads a little, as SQLite opens the
 // write-ahead log only then.
-func openAll(ctx context.Context, pool *bun.DB) (result error) {
-	for range pool.Stats().MaxOpenConnections {
-		conn, err := pool.DB.Conn(ctx)
-		if err != nil {
-			return classify(err)
-		}
-		defer func() { result = errors.Join(result, conn.Close()) }() // not before all are open
-		if _, err := conn.ExecContext(ctx, "PRAGMA schema_version"); err != nil {
-			return classify(err)
-		}
+func openAll(ctx context.Context, pool *bun.DB) error {
+	return openMore(ctx, pool, pool.Stats().MaxOpenConnections)
+}
+
+// openMore keeps each connection until the last is open, so that none is used twice.
+func openMore(ctx context.Context, pool *bun.DB, n int) error {
+	if n == 0 {
+		return nil
 	}
-	return nil
+	conn, err := pool.DB.Conn(ctx)
+	if err != nil {
+		return classify(err)
+	}
+	if _, err = conn.ExecContext(ctx, "PRAGMA schema_version"); err == nil {
+		err = openMore(ctx, pool, n-1)
+	}
+	return errors.Join(classify(err), conn.Close())
 }
 
 // openPool opens connections to a SQLite file, each with the same settings.
