@@ -28,7 +28,7 @@ const (
 // expired, oldest first, or returns [ErrNotFound].
 func (s *Store) CardDetails(ctx context.Context, account, cardID string, now ledger.Micros) (ledger.Card, []ledger.Token, error) {
 	if s.details != nil {
-		return s.details.find(ctx, account, cardID, now)
+		return s.details.find(ctx, account, &detail{cardID: cardID, now: now})
 	}
 	card, err := s.Card(ctx, account, cardID)
 	if err != nil {
@@ -52,12 +52,14 @@ type detailReader struct {
 	running  int
 }
 
-// detailTexts are the two statements of a trip.
-type detailTexts struct{ cards, tokens lookup }
+// detailTexts are the statements of a trip: cards by the retailer's id with their tokens,
+// and tokens by their hashes with their cards.
+type detailTexts struct{ cards, cardTokens, tokens, tokenCards lookup }
 
 // detail is a look-up on its way.
 type detail struct {
-	cardID string
+	cardID string   // the retailer's, or else
+	hashes []string // of a token
 	now    ledger.Micros
 	card   ledger.Card
 	tokens []ledger.Token
@@ -65,20 +67,28 @@ type detail struct {
 	done   chan struct{}
 }
 
+// newDetailReader writes the statements. Who asks for a card by a token waits as long
+// whether the token is known, has expired or is another account's: both statements are
+// executed in any case.
 func newDetailReader(pool *bun.DB, watch func(string)) *detailReader {
 	d := dialect{postgres: true}
 	cards, tokens := modelOf(pool, cardRow{}), modelOf(pool, tokenRow{})
-	live := fmt.Sprintf("c.account_id = $1 AND c.card_id %s AND c.deleted_at IS NULL", d.among(cardIDColumns[0], 2))
+	live := "c.account_id = $1 AND c.deleted_at IS NULL"
+	named := live + " AND c.card_id " + d.among(cardIDColumns[0], 2)
+	presented := "x.account_id = $1 AND x.hash " + d.among(hashColumns[0], 2)
 	return &detailReader{pool: pool, watch: watch, waiting: map[string][]*detail{}, texts: detailTexts{
-		cards: d.lookup("c", columnsOf(cards), "FROM cards AS c WHERE %s", live),
-		tokens: d.lookup("x", columnsOf(tokens), "FROM cards AS c CROSS JOIN tokens AS x WHERE %s"+
-			" AND x.account_id = $1 AND x.card_object_id = c.id AND (x.expires_at IS NULL OR x.expires_at > $3) ORDER BY x.id", live),
+		cards: d.lookup("c", columnsOf(cards), "FROM cards AS c WHERE %s", named),
+		cardTokens: d.lookup("x", columnsOf(tokens), "FROM cards AS c CROSS JOIN tokens AS x WHERE %s"+
+			" AND x.account_id = $1 AND x.card_object_id = c.id AND (x.expires_at IS NULL OR x.expires_at > $3) ORDER BY x.id", named),
+		tokens: d.lookup("x", columnsOf(tokens), "FROM tokens AS x WHERE %s", presented),
+		tokenCards: d.lookup("c", columnsOf(cards), "FROM tokens AS x CROSS JOIN cards AS c WHERE %s AND %s"+
+			" AND c.id = x.card_object_id", presented, live),
 	}}
 }
 
 // find waits for a trip. A caller who leaves does not hold it up.
-func (r *detailReader) find(ctx context.Context, account, cardID string, now ledger.Micros) (ledger.Card, []ledger.Token, error) {
-	d := &detail{cardID: cardID, now: now, done: make(chan struct{})}
+func (r *detailReader) find(ctx context.Context, account string, d *detail) (ledger.Card, []ledger.Token, error) {
+	d.done = make(chan struct{})
 	r.enqueue(account, d) //nolint:contextcheck // a trip is nobody's alone, so no caller can end it
 	select {
 	case <-d.done:
@@ -164,6 +174,32 @@ func (r *detailReader) readAgain(account string, batch []*detail) (err error) {
 }
 
 func (r *detailReader) read(ctx context.Context, account string, batch []*detail) error {
+	var named, presented []*detail
+	for _, d := range batch {
+		if len(d.hashes) > 0 {
+			presented = append(presented, d)
+		} else {
+			named = append(named, d)
+		}
+	}
+	var statements []statement
+	for _, part := range []struct {
+		details []*detail
+		write   func(string, []*detail) ([]statement, error)
+	}{{named, r.byCardID}, {presented, r.byToken}} {
+		if len(part.details) > 0 {
+			more, err := part.write(account, part.details)
+			if err != nil {
+				return err
+			}
+			statements = append(statements, more...)
+		}
+	}
+	return r.execute(ctx, statements)
+}
+
+// byCardID finds cards and then their tokens.
+func (r *detailReader) byCardID(account string, batch []*detail) ([]statement, error) {
 	names, oldest := make([]string, len(batch)), batch[0].now
 	byName, byID := make(map[string][]*detail, len(batch)), make(map[uuid.UUID][]*detail, len(batch))
 	for i, d := range batch {
@@ -172,18 +208,15 @@ func (r *detailReader) read(ctx context.Context, account string, batch []*detail
 	}
 	args, err := dialect{postgres: true}.arguments(account, textTable(cardIDColumns, names))
 	if err != nil {
-		return err
+		return nil, err
 	}
-	return r.execute(ctx, []statement{
+	return []statement{
 		reading(r.texts.cards.text, args, r.texts.cards.columns, func(row *cardRow) error {
-			card, err := row.card()
-			for _, d := range byName[row.CardID] {
-				d.card, d.err = card, err // a defective row is the matter of those who ask for it
-			}
+			answerAll(byName[row.CardID], row)
 			byID[row.ID] = byName[row.CardID]
 			return nil
 		}),
-		reading(r.texts.tokens.text, append(args[:len(args):len(args)], int64(oldest)), r.texts.tokens.columns, func(row *tokenRow) error {
+		reading(r.texts.cardTokens.text, append(args[:len(args):len(args)], int64(oldest)), r.texts.cardTokens.columns, func(row *tokenRow) error {
 			token := row.token()
 			for _, d := range byID[token.Card] {
 				if !token.Expired(d.now) {
@@ -192,10 +225,49 @@ func (r *detailReader) read(ctx context.Context, account string, batch []*detail
 			}
 			return nil
 		}),
-	})
+	}, nil
 }
 
-// execute sends both statements at once.
+// byToken finds tokens and then their cards.
+func (r *detailReader) byToken(account string, batch []*detail) ([]statement, error) {
+	var hashes []string
+	byHash, byID := make(map[string][]*detail, len(batch)), make(map[uuid.UUID][]*detail, len(batch))
+	for _, d := range batch {
+		hashes = append(hashes, d.hashes...)
+		for _, hash := range d.hashes {
+			byHash[hash] = append(byHash[hash], d)
+		}
+	}
+	args, err := dialect{postgres: true}.arguments(account, textTable(hashColumns, hashes))
+	if err != nil {
+		return nil, err
+	}
+	return []statement{
+		reading(r.texts.tokens.text, args, r.texts.tokens.columns, func(row *tokenRow) error {
+			token := row.token()
+			for _, d := range byHash[token.Hash] {
+				if !token.Expired(d.now) {
+					byID[token.Card] = append(byID[token.Card], d)
+				}
+			}
+			return nil
+		}),
+		reading(r.texts.tokenCards.text, args, r.texts.tokenCards.columns, func(row *cardRow) error {
+			answerAll(byID[row.ID], row)
+			return nil
+		}),
+	}, nil
+}
+
+// answerAll gives a card to those who ask for it, whose matter a defective row is.
+func answerAll(asking []*detail, row *cardRow) {
+	card, err := row.card()
+	for _, d := range asking {
+		d.card, d.err = card, err
+	}
+}
+
+// execute sends all statements at once.
 func (r *detailReader) execute(ctx context.Context, statements []statement) error {
 	for i := range statements {
 		r.watch(statements[i].text)

@@ -20,29 +20,14 @@ func TestDetailsOfManyAtOnce(t *testing.T) {
 	t.Parallel()
 	const cards, accounts, perCard = 40, 3, 4
 	repotest.Each(t, func(t *testing.T, s *repository.Store) {
-		soon := repotest.Now + 1000
-		for a := range accounts {
-			var changes ledger.Changes
-			for i := range cards {
-				card := repotest.Card(t, fmt.Sprintf("card-%d", i))
-				card.CreatedBy = fmt.Sprintf("clerk-%d", a)
-				changes.NewCards = append(changes.NewCards, card)
-				for j, expiry := range []*ledger.Micros{nil, &soon} {
-					changes.NewTokens = append(changes.NewTokens, ledger.Token{
-						ID: repotest.ID(t), Card: card.ID, Hash: fmt.Sprintf("hash-%d-%d", i, j), KeyID: "key", Masked: "m", Shape: "s",
-						CreatedBy: card.CardID, ExpiresAt: expiry,
-					})
-				}
-			}
-			repotest.Save(t, s, fmt.Sprintf("T%08d", a), changes)
-		}
+		saveTill(t, s, accounts, cards)
 		var asking sync.WaitGroup
 		for n := range cards * accounts * perCard {
 			asking.Go(func() {
 				account, cardID, now := n%accounts, fmt.Sprintf("card-%d", n/accounts%(cards+1)), repotest.Now
 				valid := 2
 				if n%2 == 0 {
-					now, valid = soon, 1
+					now, valid = tillExpiry, 1
 				}
 				card, tokens, err := s.CardDetails(t.Context(), fmt.Sprintf("T%08d", account), cardID, now)
 				if cardID == fmt.Sprintf("card-%d", cards) {
@@ -63,6 +48,76 @@ func TestDetailsOfManyAtOnce(t *testing.T) {
 		}
 		asking.Wait()
 	})
+}
+
+// Look-ups by token share trips with each other and with those by card. Each gets the
+// card of its own account, under whichever of its hashes the token is stored, and none
+// for a token that is unknown or has expired by its own time.
+func TestCardsByTokenOfManyAtOnce(t *testing.T) {
+	t.Parallel()
+	const cards, accounts, perCard = 30, 3, 12
+	repotest.Each(t, func(t *testing.T, s *repository.Store) {
+		saveTill(t, s, accounts, cards)
+		var asking sync.WaitGroup
+		for n := range cards * accounts * perCard {
+			asking.Go(func() {
+				account, card := n%accounts, n/accounts%cards
+				hashes, now, found := []string{fmt.Sprintf("hash-%d-%d", card, 0)}, repotest.Now, true
+				switch n / accounts / cards % 6 {
+				case 0: // does not expire
+					now = tillExpiry
+				case 1: // expires later
+					hashes, now = []string{fmt.Sprintf("hash-%d-%d", card, 1)}, tillExpiry-1
+				case 2:
+					hashes, now, found = []string{fmt.Sprintf("hash-%d-%d", card, 1)}, tillExpiry, false
+				case 3:
+					hashes, found = []string{fmt.Sprintf("hash-%d-%d", card, 2)}, false
+				case 4: // of an older key
+					hashes = append([]string{"under the current key"}, hashes...)
+				case 5: // something else on the same trip
+					if got, tokens, err := s.CardDetails(t.Context(), fmt.Sprintf("T%08d", account), fmt.Sprintf("card-%d", card), now); err != nil || len(tokens) != 2 || got.CreatedBy != fmt.Sprintf("clerk-%d", account) {
+						t.Errorf("card-%d of %d: got one of %s with %d tokens, %v", card, account, got.CreatedBy, len(tokens), err)
+					}
+				}
+				got, err := s.CardByToken(t.Context(), fmt.Sprintf("T%08d", account), now, hashes...)
+				switch {
+				case !found && !errors.Is(err, repository.ErrNotFound):
+					t.Errorf("%v of %d: %v, want ErrNotFound", hashes, account, err)
+				case found && (err != nil || got.CardID != fmt.Sprintf("card-%d", card) || got.CreatedBy != fmt.Sprintf("clerk-%d", account)):
+					t.Errorf("%v of %d: got %s of %s, %v", hashes, account, got.CardID, got.CreatedBy, err)
+				}
+			})
+		}
+		asking.Wait()
+		if _, err := s.CardByToken(t.Context(), "T00000009", repotest.Now, "hash-0-0"); !errors.Is(err, repository.ErrNotFound) {
+			t.Errorf("a token of other accounts: %v, want ErrNotFound", err)
+		}
+	})
+}
+
+// tillExpiry is when the second token of a card of saveTill expires.
+var tillExpiry = repotest.Now + 1000
+
+// saveTill gives each account the same cards with two tokens each. The clerk who made a
+// card tells whose it is.
+func saveTill(t *testing.T, s *repository.Store, accounts, cards int) {
+	t.Helper()
+	soon := tillExpiry
+	for a := range accounts {
+		var changes ledger.Changes
+		for i := range cards {
+			card := repotest.Card(t, fmt.Sprintf("card-%d", i))
+			card.CreatedBy = fmt.Sprintf("clerk-%d", a)
+			changes.NewCards = append(changes.NewCards, card)
+			for j, expiry := range []*ledger.Micros{nil, &soon} {
+				changes.NewTokens = append(changes.NewTokens, ledger.Token{
+					ID: repotest.ID(t), Card: card.ID, Hash: fmt.Sprintf("hash-%d-%d", i, j), KeyID: "key", Masked: "m", Shape: "s",
+					CreatedBy: card.CardID, ExpiresAt: expiry,
+				})
+			}
+		}
+		repotest.Save(t, s, fmt.Sprintf("T%08d", a), changes)
+	}
 }
 
 // Both ways to read a card say the same of every kind of card and token.
