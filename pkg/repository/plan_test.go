@@ -77,7 +77,9 @@ func TestPostgresPlans(t *testing.T) {
 			x := &s.texts
 			texts["update many cards"], texts["post many cards"] = x.updateCards.whole, x.postCards.whole
 			texts["update many holds"], texts["update many tokens"] = x.updateHolds.whole, x.updateTokens.whole
-			texts["details of cards"], texts["details of tokens"] = s.details.texts.cards.text, s.details.texts.tokens.text
+			details := &s.details.texts
+			texts["details of cards"], texts["their tokens"] = details.cards.text, details.cardTokens.text
+			texts["tokens by hash"], texts["their cards"] = details.tokens.text, details.tokenCards.text
 			for name, text := range texts {
 				for _, problem := range notByKey(t, s, text) {
 					t.Errorf("%s: %s", name, problem)
