@@ -31,7 +31,7 @@ type Serve struct {
 // Storage says how serve treats its database.
 type Storage struct {
 	Migrate    bool `name:"migrate" env:"KORT_MIGRATE" group:"Data:" help:"Bring the schema of a PostgreSQL up to date at start. Left out: refuse to start on one that is behind. SQLite is always brought up to date."`
-	ReadConns  int  `name:"read-conns" env:"KORT_READ_CONNS" default:"0" placeholder:"N" group:"Data:" help:"Largest number of connections for reading. 0 for a number that suits the engine."`
+	ReadConns  int  `name:"read-conns" env:"KORT_READ_CONNS" default:"0" placeholder:"N" group:"Data:" help:"Largest number of connections for reading; on SQLite all are opened at the start, with two file descriptors each. 0 for a number that suits the engine."`
 	WriteConns int  `name:"write-conns" env:"KORT_WRITE_CONNS" default:"0" placeholder:"N" group:"Data:" help:"Largest number of connections for writing to PostgreSQL (SQLite has one writer). 0 for a number that suits the engine."`
 }
 

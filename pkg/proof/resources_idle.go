@@ -42,9 +42,9 @@ func shortTimeouts() []string {
 	}
 }
 
-// fewDescriptors is a limit that a server with its database and the clients of a load
-// stays below: SQLite takes four descriptors for each core.
-func fewDescriptors() int { return 56 + 4*runtime.GOMAXPROCS(0) }
+// fewDescriptors is a limit that a server just stays below, with its clients and its
+// database: SQLite takes four descriptors for each core.
+func (t *trial) fewDescriptors() int { return 48 + t.Clients + 4*runtime.GOMAXPROCS(0) }
 
 // crowd are connections that belong to no client of the load.
 type crowd struct {
@@ -165,7 +165,7 @@ func (t *trial) noDescriptors(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		server.wrap = []string{"sh", "-c", fmt.Sprintf(`ulimit -n %d && exec "$@"`, fewDescriptors()), "sh"}
+		server.wrap = []string{"sh", "-c", fmt.Sprintf(`ulimit -n %d && exec "$@"`, t.fewDescriptors()), "sh"}
 		defer func() { err = errors.Join(err, server.stop()) }()
 		if err := server.start(ctx); err != nil {
 			return err

@@ -168,7 +168,7 @@ func (s *server) reason(requestID string) string {
 		return err.Error()
 	}
 	lines := slices.DeleteFunc(strings.Split(string(content), "\n"), func(line string) bool {
-		return !strings.Contains(line, requestID)
+		return requestID == "" || !strings.Contains(line, requestID)
 	})
 	return strings.Join(lines, "; ")
 }

@@ -28,7 +28,7 @@ const (
 // expired, oldest first, or returns [ErrNotFound].
 func (s *Store) CardDetails(ctx context.Context, account, cardID string, now ledger.Micros) (ledger.Card, []ledger.Token, error) {
 	if s.details != nil {
-		return s.details.find(ctx, account, &detail{cardID: cardID, now: now})
+		return s.details.find(ctx, detailQueue{account: account}, &detail{cardID: cardID, now: now})
 	}
 	card, err := s.Card(ctx, account, cardID)
 	if err != nil {
@@ -40,16 +40,23 @@ func (s *Store) CardDetails(ctx context.Context, account, cardID string, now led
 
 // detailReader looks cards up on PostgreSQL, all that wait for one account in one
 // trip, which costs more than a card does. It has no timer: what queued up while the
-// last trip was under way goes on the next.
+// last trip was under way goes on the next. Look-ups by card and by token make trips of
+// their own, so that a card of very many tokens keeps no till waiting.
 type detailReader struct {
 	pool  *bun.DB
 	texts detailTexts
 	watch func(string)
 
-	mu       sync.Mutex
-	waiting  map[string][]*detail
-	accounts []string // those that have somebody waiting, first come first
-	running  int
+	mu      sync.Mutex
+	waiting map[detailQueue][]*detail
+	queues  []detailQueue // those that have somebody waiting, first come first
+	running int
+}
+
+// detailQueue is for what can share a trip.
+type detailQueue struct {
+	account string
+	byToken bool
 }
 
 // detailTexts are the statements of a trip: cards by the retailer's id with their tokens,
@@ -58,8 +65,8 @@ type detailTexts struct{ cards, cardTokens, tokens, tokenCards lookup }
 
 // detail is a look-up on its way.
 type detail struct {
-	cardID string   // the retailer's, or else
-	hashes []string // of a token
+	cardID string   // the retailer's
+	hashes []string // of a token, where it is looked up by one
 	now    ledger.Micros
 	card   ledger.Card
 	tokens []ledger.Token
@@ -67,29 +74,26 @@ type detail struct {
 	done   chan struct{}
 }
 
-// newDetailReader writes the statements. Who asks for a card by a token waits as long
-// whether the token is known, has expired or is another account's: both statements are
-// executed in any case.
+// newDetailReader writes the statements. Neither of those by token finds anything for one
+// that is unknown, another account's or has expired, so that these take the same time.
 func newDetailReader(pool *bun.DB, watch func(string)) *detailReader {
 	d := dialect{postgres: true}
 	cards, tokens := modelOf(pool, cardRow{}), modelOf(pool, tokenRow{})
-	live := "c.account_id = $1 AND c.deleted_at IS NULL"
+	const live, valid = "c.account_id = $1 AND c.deleted_at IS NULL", "x.account_id = $1 AND (x.expires_at IS NULL OR x.expires_at > $3)"
 	named := live + " AND c.card_id " + d.among(cardIDColumns[0], 2)
-	presented := "x.account_id = $1 AND x.hash " + d.among(hashColumns[0], 2)
-	return &detailReader{pool: pool, watch: watch, waiting: map[string][]*detail{}, texts: detailTexts{
-		cards: d.lookup("c", columnsOf(cards), "FROM cards AS c WHERE %s", named),
-		cardTokens: d.lookup("x", columnsOf(tokens), "FROM cards AS c CROSS JOIN tokens AS x WHERE %s"+
-			" AND x.account_id = $1 AND x.card_object_id = c.id AND (x.expires_at IS NULL OR x.expires_at > $3) ORDER BY x.id", named),
-		tokens: d.lookup("x", columnsOf(tokens), "FROM tokens AS x WHERE %s", presented),
-		tokenCards: d.lookup("c", columnsOf(cards), "FROM tokens AS x CROSS JOIN cards AS c WHERE %s AND %s"+
-			" AND c.id = x.card_object_id", presented, live),
+	presented := valid + " AND x.hash " + d.among(hashColumns[0], 2)
+	return &detailReader{pool: pool, watch: watch, waiting: map[detailQueue][]*detail{}, texts: detailTexts{
+		cards:      d.lookup("c", columnsOf(cards), "FROM cards AS c WHERE %s", named),
+		cardTokens: d.lookup("x", columnsOf(tokens), "FROM cards AS c CROSS JOIN tokens AS x WHERE %s AND %s AND x.card_object_id = c.id ORDER BY x.id", named, valid),
+		tokens:     d.lookup("x", columnsOf(tokens), "FROM tokens AS x WHERE %s", presented),
+		tokenCards: d.lookup("c", columnsOf(cards), "FROM tokens AS x CROSS JOIN cards AS c WHERE %s AND %s AND c.id = x.card_object_id", presented, live),
 	}}
 }
 
 // find waits for a trip. A caller who leaves does not hold it up.
-func (r *detailReader) find(ctx context.Context, account string, d *detail) (ledger.Card, []ledger.Token, error) {
+func (r *detailReader) find(ctx context.Context, q detailQueue, d *detail) (ledger.Card, []ledger.Token, error) {
 	d.done = make(chan struct{})
-	r.enqueue(account, d) //nolint:contextcheck // a trip is nobody's alone, so no caller can end it
+	r.enqueue(q, d) //nolint:contextcheck // a trip is nobody's alone, so no caller can end it
 	select {
 	case <-d.done:
 		return d.card, d.tokens, d.err
@@ -98,13 +102,13 @@ func (r *detailReader) find(ctx context.Context, account string, d *detail) (led
 	}
 }
 
-func (r *detailReader) enqueue(account string, d *detail) {
+func (r *detailReader) enqueue(q detailQueue, d *detail) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if len(r.waiting[account]) == 0 {
-		r.accounts = append(r.accounts, account)
+	if len(r.waiting[q]) == 0 {
+		r.queues = append(r.queues, q)
 	}
-	r.waiting[account] = append(r.waiting[account], d)
+	r.waiting[q] = append(r.waiting[q], d)
 	if r.running < detailReaders {
 		r.running++
 		go r.run()
@@ -114,36 +118,36 @@ func (r *detailReader) enqueue(account string, d *detail) {
 // run makes trips as long as somebody waits.
 func (r *detailReader) run() {
 	for {
-		account, batch := r.take()
+		q, batch := r.take()
 		if batch == nil {
 			return
 		}
-		r.answer(account, batch)
+		r.answer(q, batch)
 	}
 }
 
-func (r *detailReader) take() (account string, batch []*detail) {
+func (r *detailReader) take() (q detailQueue, batch []*detail) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if len(r.accounts) == 0 {
+	if len(r.queues) == 0 {
 		r.running--
-		return "", nil
+		return q, nil
 	}
-	account, r.accounts = r.accounts[0], r.accounts[1:]
-	waiting := r.waiting[account]
+	q, r.queues = r.queues[0], r.queues[1:]
+	waiting := r.waiting[q]
 	n := min(len(waiting), maxDetails)
 	if batch = waiting[:n]; n == len(waiting) {
-		delete(r.waiting, account)
+		delete(r.waiting, q)
 	} else {
-		r.waiting[account] = waiting[n:]
-		r.accounts = append(r.accounts, account)
+		r.waiting[q] = waiting[n:]
+		r.queues = append(r.queues, q)
 	}
-	return account, batch
+	return q, batch
 }
 
 // answer reads the cards of a batch and lets its callers go.
-func (r *detailReader) answer(account string, batch []*detail) {
-	err := r.readAgain(account, batch)
+func (r *detailReader) answer(q detailQueue, batch []*detail) {
+	err := r.readAgain(q, batch)
 	for _, d := range batch {
 		if err != nil {
 			d.card, d.tokens, d.err = ledger.Card{}, nil, err
@@ -154,7 +158,7 @@ func (r *detailReader) answer(account string, batch []*detail) {
 
 // readAgain takes another connection in place of one that a restart of the database has
 // cut off: each of them may have been.
-func (r *detailReader) readAgain(account string, batch []*detail) (err error) {
+func (r *detailReader) readAgain(q detailQueue, batch []*detail) (err error) {
 	defer func() {
 		if value := recover(); value != nil {
 			err = fmt.Errorf("panic: %v\n%s", value, debug.Stack())
@@ -166,44 +170,35 @@ func (r *detailReader) readAgain(account string, batch []*detail) (err error) {
 		for _, d := range batch { // whatever a broken answer has left
 			d.card, d.tokens, d.err = ledger.Card{}, nil, ErrNotFound
 		}
-		err := r.read(ctx, account, batch)
+		err := r.read(ctx, q, batch)
 		if ctx.Err() != nil || !cutOff(err) || dead >= detailReaders {
 			return err
 		}
 	}
 }
 
-func (r *detailReader) read(ctx context.Context, account string, batch []*detail) error {
-	var named, presented []*detail
+func (r *detailReader) read(ctx context.Context, q detailQueue, batch []*detail) error {
+	oldest := batch[0].now
 	for _, d := range batch {
-		if len(d.hashes) > 0 {
-			presented = append(presented, d)
-		} else {
-			named = append(named, d)
-		}
+		oldest = min(oldest, d.now)
 	}
-	var statements []statement
-	for _, part := range []struct {
-		details []*detail
-		write   func(string, []*detail) ([]statement, error)
-	}{{named, r.byCardID}, {presented, r.byToken}} {
-		if len(part.details) > 0 {
-			more, err := part.write(account, part.details)
-			if err != nil {
-				return err
-			}
-			statements = append(statements, more...)
-		}
+	write := r.byCardID
+	if q.byToken {
+		write = r.byToken
+	}
+	statements, err := write(q.account, oldest, batch)
+	if err != nil {
+		return err
 	}
 	return r.execute(ctx, statements)
 }
 
 // byCardID finds cards and then their tokens.
-func (r *detailReader) byCardID(account string, batch []*detail) ([]statement, error) {
-	names, oldest := make([]string, len(batch)), batch[0].now
+func (r *detailReader) byCardID(account string, oldest ledger.Micros, batch []*detail) ([]statement, error) {
+	names := make([]string, len(batch))
 	byName, byID := make(map[string][]*detail, len(batch)), make(map[uuid.UUID][]*detail, len(batch))
 	for i, d := range batch {
-		names[i], oldest = d.cardID, min(oldest, d.now)
+		names[i] = d.cardID
 		byName[d.cardID] = append(byName[d.cardID], d)
 	}
 	args, err := dialect{postgres: true}.arguments(account, textTable(cardIDColumns, names))
@@ -229,7 +224,7 @@ func (r *detailReader) byCardID(account string, batch []*detail) ([]statement, e
 }
 
 // byToken finds tokens and then their cards.
-func (r *detailReader) byToken(account string, batch []*detail) ([]statement, error) {
+func (r *detailReader) byToken(account string, oldest ledger.Micros, batch []*detail) ([]statement, error) {
 	var hashes []string
 	byHash, byID := make(map[string][]*detail, len(batch)), make(map[uuid.UUID][]*detail, len(batch))
 	for _, d := range batch {
@@ -242,6 +237,7 @@ func (r *detailReader) byToken(account string, batch []*detail) ([]statement, er
 	if err != nil {
 		return nil, err
 	}
+	args = append(args, int64(oldest))
 	return []statement{
 		reading(r.texts.tokens.text, args, r.texts.tokens.columns, func(row *tokenRow) error {
 			token := row.token()

@@ -36,7 +36,7 @@ func (s *Store) CardByToken(ctx context.Context, account string, now ledger.Micr
 	if s.details == nil {
 		return s.localCardByToken(ctx, account, now, hashes)
 	}
-	card, _, err := s.details.find(ctx, account, &detail{hashes: hashes, now: now})
+	card, _, err := s.details.find(ctx, detailQueue{account: account, byToken: true}, &detail{hashes: hashes, now: now})
 	return card, err
 }
 

@@ -201,7 +201,10 @@ func (s *Store) openSQLite(ctx context.Context, o Options) error {
 	if err != nil {
 		return err
 	}
-	if err := errors.Join(openAll(ctx, s.read), openAll(ctx, beside)); err != nil {
+	if err = openAll(ctx, s.read); err == nil {
+		err = openAll(ctx, beside)
+	}
+	if err != nil {
 		return errors.Join(fmt.Errorf("open %s: %w", o.SQLitePath, err), beside.Close(), s.read.Close(), s.write.Close())
 	}
 	s.checkpoints = newCheckpoints(ctx, beside)
