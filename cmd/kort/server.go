@@ -239,7 +239,7 @@ func (s *server) openStore(ctx context.Context) error {
 	if len(steps) > 0 {
 		s.log.Info("schema brought up to date", "steps", steps)
 	}
-	return nil
+	return store.Connect(ctx)
 }
 
 // watchDataKeys makes sure that no data key of the database is missing, now and later.

@@ -48,9 +48,9 @@ func TestSQLiteSettings(t *testing.T) {
 	}
 }
 
-// A server that has no file descriptors left goes on reading: it has opened all of its
-// connections before. Here no more can be opened, as the file is not where it was.
-func TestConnectionsToSQLiteAreOpenFromTheStart(t *testing.T) {
+// A server on SQLite that has no file descriptors left goes on reading: it has opened all
+// of its connections before. Here no more can be opened, as the file is not where it was.
+func TestConnect(t *testing.T) {
 	t.Parallel()
 	before := filepath.Join(t.TempDir(), "before")
 	if err := os.Mkdir(before, 0o700); err != nil {
@@ -61,6 +61,9 @@ func TestConnectionsToSQLiteAreOpenFromTheStart(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = s.Close() })
+	if err := s.Connect(t.Context()); err != nil {
+		t.Fatal(err)
+	}
 	if err := os.Rename(before, before+"-moved"); err != nil {
 		t.Fatal(err)
 	}

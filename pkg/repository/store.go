@@ -163,8 +163,6 @@ func openPostgresPool(config pgx.ConnConfig, conns int) *bun.DB {
 //     file, usually beside the writer: see [checkpoints].
 //   - The writer begins with BEGIN IMMEDIATE: a transaction that reads first and
 //     writes later could otherwise fail half-way, because another one wrote between.
-//   - Connections are opened here and not when they are first needed: by then a server
-//     may have no file descriptors left.
 func (s *Store) openSQLite(ctx context.Context, o Options) error {
 	if o.SQLitePath == "" {
 		return errors.New("neither a database URL nor a database file was given")
@@ -191,34 +189,37 @@ func (s *Store) openSQLite(ctx context.Context, o Options) error {
 	if s.write, err = openPool(path, writer, 1); err != nil {
 		return err
 	}
-	if err := openAll(ctx, s.write); err != nil { // creates the file before a reader asks for it
-		return errors.Join(fmt.Errorf("open %s: %w", o.SQLitePath, err), s.write.Close())
+	if err := s.write.PingContext(ctx); err != nil { // creates the file before a reader asks for it
+		return errors.Join(fmt.Errorf("open %s: %w", o.SQLitePath, classify(err)), s.write.Close())
 	}
 	if s.read, err = openPool(path, reader, orDefault(o.ReadConns, runtime.GOMAXPROCS(0)*2)); err != nil || o.ReadOnly {
 		return err
 	}
 	beside, err := openPool(path, url.Values{"_pragma": pragmas}, 1)
-	if err != nil {
-		return err
+	if err == nil {
+		s.checkpoints = newCheckpoints(ctx, beside)
 	}
-	if err = openAll(ctx, s.read); err == nil {
-		err = openAll(ctx, beside)
+	return err
+}
+
+// Connect opens every connection that a server on SQLite may use. Without it a pool opens
+// one when more is asked for at once than ever before, and by then no file descriptor may
+// be left. PostgreSQL's many are opened when they are needed.
+func (s *Store) Connect(ctx context.Context) error {
+	if s.dialect.postgres {
+		return nil
 	}
-	if err != nil {
-		return errors.Join(fmt.Errorf("open %s: %w", o.SQLitePath, err), beside.Close(), s.read.Close(), s.write.Close())
+	for _, pool := range []*bun.DB{s.write, s.read, s.checkpoints.pool} {
+		if err := connect(ctx, pool, pool.Stats().MaxOpenConnections); err != nil {
+			return fmt.Errorf("connect to the database: %w", err)
+		}
 	}
-	s.checkpoints = newCheckpoints(ctx, beside)
 	return nil
 }
 
-// openAll opens all connections of a pool. Each reads a little, as SQLite opens the
-// write-ahead log only then.
-func openAll(ctx context.Context, pool *bun.DB) error {
-	return openMore(ctx, pool, pool.Stats().MaxOpenConnections)
-}
-
-// openMore keeps each connection until the last is open, so that none is used twice.
-func openMore(ctx context.Context, pool *bun.DB, n int) error {
+// connect keeps each connection until the last is open, so that none is used twice. Each
+// reads a little, as SQLite opens the write-ahead log only then.
+func connect(ctx context.Context, pool *bun.DB, n int) error {
 	if n == 0 {
 		return nil
 	}
@@ -227,7 +228,7 @@ func openMore(ctx context.Context, pool *bun.DB, n int) error {
 		return classify(err)
 	}
 	if _, err = conn.ExecContext(ctx, "PRAGMA schema_version"); err == nil {
-		err = openMore(ctx, pool, n-1)
+		err = connect(ctx, pool, n-1)
 	}
 	return errors.Join(classify(err), conn.Close())
 }
