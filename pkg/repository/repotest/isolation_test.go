@@ -127,6 +127,7 @@ var beyondAccounts = map[string]string{
 	"UseDataKey":    "the installation's keys",
 	"DataKeys":      "the installation's keys",
 	"Ping":          "the connection",
+	"Connect":       "the connections",
 	"Close":         "the connection",
 	"Postgres":      "the engine",
 	"Snapshot":      "each read inside names its account; pkg/audit tries them",
