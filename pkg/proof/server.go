@@ -163,12 +163,15 @@ func (s *server) complaint() string {
 
 // reason is what the log says about a request.
 func (s *server) reason(requestID string) string {
+	if requestID == "" {
+		return "nothing, as the answer has no request id"
+	}
 	content, err := os.ReadFile(s.site.logFile())
 	if err != nil {
 		return err.Error()
 	}
 	lines := slices.DeleteFunc(strings.Split(string(content), "\n"), func(line string) bool {
-		return requestID == "" || !strings.Contains(line, requestID)
+		return !strings.Contains(line, requestID)
 	})
 	return strings.Join(lines, "; ")
 }

@@ -59,8 +59,8 @@ type detailQueue struct {
 	byToken bool
 }
 
-// detailTexts are the statements of a trip: cards by the retailer's id with their tokens,
-// and tokens by their hashes with their cards.
+// detailTexts are the statements of trips: two for cards by the retailer's id and their
+// tokens, two for tokens by their hashes and their cards.
 type detailTexts struct{ cards, cardTokens, tokens, tokenCards lookup }
 
 // detail is a look-up on its way.

@@ -50,9 +50,9 @@ func TestDetailsOfManyAtOnce(t *testing.T) {
 	})
 }
 
-// Look-ups by token share trips with each other and with those by card. Each gets the
-// card of its own account, under whichever of its hashes the token is stored, and none
-// for a token that is unknown or has expired by its own time.
+// Look-ups by token share trips, while others go by card. Each gets the card of its own
+// account, under whichever of its hashes the token is stored, and none for a token that
+// is unknown or has expired by its own time.
 func TestCardsByTokenOfManyAtOnce(t *testing.T) {
 	t.Parallel()
 	const cards, accounts, perCard = 30, 3, 12
@@ -74,7 +74,7 @@ func TestCardsByTokenOfManyAtOnce(t *testing.T) {
 					hashes, found = []string{fmt.Sprintf("hash-%d-%d", card, 2)}, false
 				case 4: // of an older key
 					hashes = append([]string{"under the current key"}, hashes...)
-				case 5: // something else on the same trip
+				case 5: // by card at the same time
 					if got, tokens, err := s.CardDetails(t.Context(), fmt.Sprintf("T%08d", account), fmt.Sprintf("card-%d", card), now); err != nil || len(tokens) != 2 || got.CreatedBy != fmt.Sprintf("clerk-%d", account) {
 						t.Errorf("card-%d of %d: got one of %s with %d tokens, %v", card, account, got.CreatedBy, len(tokens), err)
 					}
