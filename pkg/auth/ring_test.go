@@ -2,6 +2,7 @@ package auth
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -68,20 +69,24 @@ func (f *ringFile) rotate(t *testing.T, in, keep time.Duration) {
 	}
 }
 
-// published counts the keys of the present key set, once it has as many as it should.
+// published waits until tokens are verified by what the ring publishes now, and counts its keys.
 func (f *ringFile) published(t *testing.T, want int) {
 	t.Helper()
-	for end := time.Now().Add(10 * time.Second); len(f.keys.Source().current.Load().keys) != want; time.Sleep(time.Millisecond) {
+	var document []byte
+	verifies := func() bool {
+		var err error
+		if document, err = f.keys.JWKS(); err != nil {
+			t.Fatal(err)
+		}
+		return f.keys.Source().current.Load().document == sha256.Sum256(document)
+	}
+	for end := time.Now().Add(10 * time.Second); !verifies(); time.Sleep(time.Millisecond) {
 		if time.Now().After(end) {
-			t.Fatalf("%d keys verify, want %d", len(f.keys.Source().current.Load().keys), want)
+			t.Fatalf("tokens are not verified by %s", document)
 		}
 	}
-	document, err := f.keys.JWKS()
 	var set struct{ Keys []map[string]any }
-	if err == nil {
-		err = json.Unmarshal(document, &set)
-	}
-	if err != nil || len(set.Keys) != want {
+	if err := json.Unmarshal(document, &set); err != nil || len(set.Keys) != want {
 		t.Fatalf("published are %d keys (%v), want %d", len(set.Keys), err, want)
 	}
 	for _, key := range set.Keys {
