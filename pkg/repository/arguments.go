@@ -119,8 +119,8 @@ func (d dialect) arguments(account string, tables ...table) ([]any, error) {
 	args := []any{account}
 	for _, t := range tables {
 		if d.postgres {
-			for i, c := range t.columns {
-				args = append(args, array{pgType: c.pgType, rows: t.rows, at: i})
+			for i := range t.columns {
+				args = append(args, array{rows: t.rows, at: i})
 			}
 			continue
 		}
@@ -135,40 +135,6 @@ func (d dialect) arguments(account string, tables ...table) ([]any, error) {
 		args = append(args, string(text))
 	}
 	return args, nil
-}
-
-// array is a column of a table argument, as pgx encodes it.
-type array struct {
-	pgType string
-	rows   [][]any
-	at     int
-}
-
-// Dimensions implements pgtype.ArrayGetter.
-func (a array) Dimensions() []pgtype.ArrayDimension {
-	return []pgtype.ArrayDimension{{Length: int32(len(a.rows)), LowerBound: 1}} //nolint:gosec // the rows of a batch
-}
-
-// Index implements pgtype.ArrayGetter.
-func (a array) Index(i int) any {
-	if id, ok := a.rows[i][a.at].(uuid.UUID); ok {
-		return (*idValue)(&id)
-	}
-	return a.rows[i][a.at]
-}
-
-// IndexType implements pgtype.ArrayGetter.
-func (a array) IndexType() any {
-	switch a.pgType {
-	case bigintType:
-		return new(numberValue)
-	case boolType:
-		return false
-	case uuidType:
-		return new(idValue)
-	default:
-		return new(textValue)
-	}
 }
 
 // scalars are the arguments of a statement about one row: the account, then the

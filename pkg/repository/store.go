@@ -148,7 +148,7 @@ func byKeyOnly(config *pgx.ConnConfig) *pgx.ConnConfig {
 }
 
 func openPostgresPool(config pgx.ConnConfig, conns int) *bun.DB {
-	pool := stdlib.OpenDB(config)
+	pool := stdlib.OpenDB(config, stdlib.OptionAfterConnect(encodeArrays))
 	pool.SetMaxOpenConns(conns)
 	pool.SetMaxIdleConns(conns)
 	return bun.NewDB(pool, pgdialect.New(), bun.WithDiscardUnknownColumns())
