@@ -17,6 +17,9 @@ type array struct {
 	at   int
 }
 
+// GoString hides the rows, which may be secret, from the errors of the driver.
+func (array) GoString() string { return "a column of a table argument" }
+
 // encodeArrays teaches a connection to PostgreSQL how an [array] is sent. The driver's
 // own way boxes each element and asks for its type, in every row of every commit.
 func encodeArrays(_ context.Context, conn *pgx.Conn) error { return registerArrays(conn.TypeMap()) }
@@ -50,19 +53,21 @@ type arrayPlan struct{ element uint32 }
 
 // Encode implements pgtype.EncodePlan.
 func (p arrayPlan) Encode(value any, buf []byte) ([]byte, error) {
-	const dimensions, lowerBound = 1, 1
+	const dimensions, withoutNulls, withNulls, lowerBound = 1, 0, 1, 1
 	const headerBytes, usualBytes = 20, 4 + 36
-	a, withNulls := value.(array), 0
-	if slices.ContainsFunc(a.rows, func(row []any) bool { return row[a.at] == nil }) {
-		withNulls = 1
-	}
+	a := value.(array)
 	buf = slices.Grow(buf, headerBytes+usualBytes*len(a.rows))
-	for _, word := range []int{dimensions, withNulls, int(p.element), len(a.rows), lowerBound} {
+	header := len(buf)
+	for _, word := range []int{dimensions, withoutNulls, int(p.element), len(a.rows), lowerBound} {
 		buf = appendWord(buf, word)
 	}
 	for _, row := range a.rows {
 		var element uint32
-		if buf, element = appendElement(buf, row[a.at]); element != p.element && element != anyElement {
+		switch buf, element = appendElement(buf, row[a.at]); element {
+		case p.element:
+		case anyElement:
+			binary.BigEndian.PutUint32(buf[header+4:], withNulls)
+		default:
 			return nil, fmt.Errorf("a %T does not belong into an array of type %d", row[a.at], p.element)
 		}
 	}

@@ -44,8 +44,8 @@ func TestArraysAreSentAsTheDriverDoes(t *testing.T) {
 	}
 }
 
-// The database takes any bytes for a text, so that a value of another type would be
-// stored as one.
+// The database reads bytes as what the header says they are: a text of eight letters would
+// be an amount. The error does not show the value.
 func TestNothingIsSentAsAnotherType(t *testing.T) {
 	t.Parallel()
 	text, number, id := textValue("12345678"), numberValue(1), idValue(uuid.Max)
@@ -62,12 +62,14 @@ func TestNothingIsSentAsAnotherType(t *testing.T) {
 				if oid == 0 || of == oid {
 					continue
 				}
-				if sent, err := arrayMap(t).Encode(oid, pgtype.BinaryFormatCode, array{[][]any{{nil}, {value}}, 0}, nil); err == nil {
-					t.Errorf("a %T is sent in an array of type %d: %x", value, oid, sent)
+				sent, err := arrayMap(t).Encode(oid, pgtype.BinaryFormatCode, array{[][]any{{nil}, {value}}, 0}, nil)
+				if err == nil || strings.Contains(err.Error(), "12345678") {
+					t.Errorf("a %T is sent in an array of type %d: %x, %v", value, oid, sent, err)
 				}
 			}
 		}
 	}
+	delete(values, 0)
 	for oid := range values {
 		if sent, err := arrayMap(t).Encode(oid, pgtype.TextFormatCode, array{[][]any{{"x"}}, 0}, nil); err == nil {
 			t.Errorf("an array of type %d is sent as the text %s", oid, sent)
