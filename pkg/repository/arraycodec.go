@@ -26,7 +26,10 @@ func encodeArrays(_ context.Context, conn *pgx.Conn) error { return registerArra
 
 func registerArrays(m *pgtype.Map) error {
 	for _, oid := range []uint32{pgtype.TextArrayOID, pgtype.UUIDArrayOID, pgtype.Int8ArrayOID, pgtype.BoolArrayOID} {
-		known, _ := m.TypeForOID(oid)
+		known, found := m.TypeForOID(oid)
+		if !found {
+			return fmt.Errorf("the driver does not know the type %d", oid)
+		}
 		codec, isArray := known.Codec.(*pgtype.ArrayCodec)
 		if !isArray {
 			return fmt.Errorf("the driver does not take %s for an array", known.Name)
