@@ -230,7 +230,7 @@ func (l *listing) rows(within span, want int) ([]cardRow, error) {
 	case len(sources) == 0: // whatever is left of the filter, nothing but the ids can serve it
 		return l.walk(path{}, within, 0, want)
 	case len(sources) == 1 && sources[0].exact:
-		return l.drain(sources[0], within, want)
+		return l.drainExact(sources[0], within, want)
 	}
 	small, found, err := l.smallest(sources, within, l.limits.Few)
 	switch {
@@ -239,9 +239,24 @@ func (l *listing) rows(within span, want int) ([]cardRow, error) {
 	case found:
 		return l.drain(small, within, want)
 	case sources[0].exact:
-		return l.drain(sources[0], within, want)
+		return l.drainExact(sources[0], within, want)
 	}
 	return l.windowed(sources, within, want)
+}
+
+// drainExact drains a source that serves the filter exactly. Of whole months it may have far
+// more cards than expire within a range of time; if those are few, they are read instead.
+func (l *listing) drainExact(from source, within span, want int) ([]cardRow, error) {
+	if !l.filter.Expires.open() && l.filter.Status == "" {
+		few, found, err := l.smallest([]source{l.expiring()}, within, manyTimesFew*l.limits.Few)
+		if err != nil {
+			return nil, err
+		}
+		if found {
+			from, from.exact = few, true
+		}
+	}
+	return l.drain(from, within, want)
 }
 
 // windowed reads a window of the newest cards, and asks a source for the older ones. A

@@ -59,6 +59,9 @@ func (l *listing) sources() []source {
 	default:
 		all[0].exact = len(all) == 1
 	}
+	if !f.Expires.open() && !all[0].exact {
+		all = append(all, l.expiring())
+	}
 	return all
 }
 
@@ -378,6 +381,25 @@ func (l *listing) fewUsages(usages []string, months Range, within span, n int, m
 	return l.query("SELECT a.id FROM ("+strings.Join(texts, " UNION ALL ")+") AS a ORDER BY a.id DESC LIMIT ?", append(all, n)...)
 }
 
+// expiring is a source of the cards that expire in a range of time. Its index has them in
+// the order of their expiry, so all of them have to be read, whatever their ids: that is its
+// size. The conditions on other columns are checked in the index.
+func (l *listing) expiring() source {
+	const order = " ORDER BY c.expires_at DESC, c.id DESC"
+	cards := "cards AS c" + l.dialect.indexedBy("cards_expiry")
+	with := func(f Filter) (string, []any) {
+		more, args := f.whereIndexed()
+		return "c.account_id = ?" + more, append([]any{l.account}, args...)
+	}
+	condition, args := with(l.filter)
+	all := l.unordered(cards, "c.id", order, condition, args...)
+	all.size = func(_ span, most int) (int, error) {
+		condition, args := with(Filter{Expires: l.filter.Expires, IncludeDeleted: true})
+		return l.count(fmt.Sprintf("SELECT c.id FROM %s WHERE %s%s", cards, condition, order), args, most)
+	}
+	return all
+}
+
 // fewStreams is for how many streams it is not too much to read all n ids of each.
 const fewStreams = 16
 
@@ -385,7 +407,7 @@ const fewStreams = 16
 // be read.
 const sharingStreams = 8
 
-// whereIndexed writes what the index cards_usage can tell about the filter.
+// whereIndexed writes what the indexes cards_usage and cards_expiry can tell about the filter.
 func (f *Filter) whereIndexed() (string, []any) {
 	var text strings.Builder
 	var args []any

@@ -1,0 +1,7 @@
+-- What lists of the cards that expire within some days need: in the streams of
+-- cards_usage, which are of whole months, those few may lie behind all the others.
+SET LOCAL statement_timeout = 0;
+--bun:split
+SET LOCAL lock_timeout = 0;
+--bun:split
+CREATE INDEX IF NOT EXISTS cards_expiry ON cards (account_id, expires_at, id, deleted_at, currency, type) WHERE expires_at IS NOT NULL;
