@@ -95,10 +95,6 @@ func (s *Store) listOnce(ctx context.Context, account string, f Filter, p Page, 
 	return cards, next, err
 }
 
-// hiddenExpiry is the expiry in a form that no index serves. What passes a filter is read by
-// ids, and the engines would rather read whatever expires in time.
-const hiddenExpiry = "+c.expires_at"
-
 // where writes the filter as SQL. The rules are those of ledger.Card's methods; a
 // test asserts that both select the same cards.
 func (f Filter) where(q *bun.SelectQuery) *bun.SelectQuery {
@@ -118,7 +114,7 @@ func (f Filter) where(q *bun.SelectQuery) *bun.SelectQuery {
 		q.Where("c.currency IN (?)", bun.List(f.Currencies))
 	}
 	whereRange(q, "c.created_at", f.Created)
-	whereRange(q, hiddenExpiry, f.Expires)
+	whereRange(q, "c.expires_at", f.Expires)
 	whereRange(q, "c.amount_funds - c.amount_drawdown", f.Balance)
 	whereRange(q, "c.amount_funds - c.amount_drawdown - c.amount_reserved", f.Available)
 	return f.whereStatus(q)
@@ -150,7 +146,7 @@ func (f Filter) whereStatus(q *bun.SelectQuery) *bun.SelectQuery {
 	}
 	q.Where("c.activated")
 	if f.Status == ledger.StatusExpired {
-		return q.Where(hiddenExpiry+" <= ?", int64(f.Now))
+		return q.Where("c.expires_at <= ?", int64(f.Now))
 	}
 	q.Where("c.expires_at IS NULL OR c.expires_at > ?", int64(f.Now))
 	switch f.Status {

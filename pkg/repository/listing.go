@@ -244,10 +244,11 @@ func (l *listing) rows(within span, want int) ([]cardRow, error) {
 	return l.windowed(sources, within, want)
 }
 
-// drainExact drains a source that serves the filter exactly. Of whole months it may have far
-// more cards than expire within a range of time; if those are few, they are read instead.
+// drainExact drains a source that serves the filter exactly. Of its months it may have to
+// read far more cards than expire in a short time; if those are few, they are read instead.
+// A time of creation leaves it little to read in any case.
 func (l *listing) drainExact(from source, within span, want int) ([]cardRow, error) {
-	if !l.filter.Expires.open() && l.filter.Status == "" {
+	if f := &l.filter; f.shortExpiry() && f.Status == "" && f.Created.open() {
 		few, found, err := l.smallest([]source{l.expiring()}, within, manyTimesFew*l.limits.Few)
 		if err != nil {
 			return nil, err

@@ -18,7 +18,7 @@ type source struct {
 	// ids are the next of them within a part of the ids, newest first and possibly
 	// more than once: about n, and none only where there is none.
 	ids func(within span, n int) ([]uuid.UUID, error)
-	// size counts them, up to a number.
+	// size counts them, up to a number; or what has to be read for them, if that is more.
 	size func(within span, most int) (int, error)
 	// exact says that they all pass, unless they are deleted.
 	exact bool
@@ -59,10 +59,17 @@ func (l *listing) sources() []source {
 	default:
 		all[0].exact = len(all) == 1
 	}
-	if !f.Expires.open() && !all[0].exact {
+	if f.shortExpiry() && !all[0].exact {
 		all = append(all, l.expiring())
 	}
 	return all
+}
+
+// shortExpiry tells whether the filter has a range of expiry, after 1970, that is much
+// shorter than the months of the streams.
+func (f *Filter) shortExpiry() bool {
+	from, to := f.Expires.From, f.Expires.To
+	return from != nil && to != nil && *from > 0 && *to-*from < microsPerMonth/2
 }
 
 func (r Range) open() bool { return r.From == nil && r.To == nil }
@@ -336,7 +343,7 @@ func (l *listing) usages(usages []string, months Range, filtered bool) source {
 	const stream = "c.account_id = ? AND c.usage = s.usage AND c.expires_month = s.month AND c.id BETWEEN ? AND ?"
 	more, moreArgs := "", []any(nil)
 	if filtered {
-		more, moreArgs = l.filter.whereIndexed()
+		more, moreArgs = l.filter.whereIndexed("c.expires_at")
 	}
 	// nth is the n-th id of a stream.
 	nth := fmt.Sprintf(`SELECT e.id FROM (SELECT (SELECT c.id FROM %s WHERE %s%s ORDER BY c.id DESC LIMIT 1 OFFSET ?) AS id
@@ -385,10 +392,13 @@ func (l *listing) fewUsages(usages []string, months Range, within span, n int, m
 // the order of their expiry, so all of them have to be read, whatever their ids: that is its
 // size. The conditions on other columns are checked in the index.
 func (l *listing) expiring() source {
-	const order = " ORDER BY c.expires_at DESC, c.id DESC"
+	const (
+		expiry = "(c.expires_at + 0)" // as the index has it; see the migration
+		order  = " ORDER BY " + expiry + " DESC, c.id DESC"
+	)
 	cards := "cards AS c" + l.dialect.indexedBy("cards_expiry")
 	with := func(f Filter) (string, []any) {
-		more, args := f.whereIndexed()
+		more, args := f.whereIndexed(expiry)
 		return "c.account_id = ?" + more, append([]any{l.account}, args...)
 	}
 	condition, args := with(l.filter)
@@ -408,7 +418,8 @@ const fewStreams = 16
 const sharingStreams = 8
 
 // whereIndexed writes what the indexes cards_usage and cards_expiry can tell about the filter.
-func (f *Filter) whereIndexed() (string, []any) {
+// Each has the expiry in a form of its own.
+func (f *Filter) whereIndexed(expiry string) (string, []any) {
 	var text strings.Builder
 	var args []any
 	add := func(condition string, values ...any) {
@@ -419,17 +430,17 @@ func (f *Filter) whereIndexed() (string, []any) {
 		add("c.deleted_at IS NULL")
 	}
 	if f.Expires.From != nil {
-		add("c.expires_at >= ?", *f.Expires.From)
+		add(expiry+" >= ?", *f.Expires.From)
 	}
 	if f.Expires.To != nil {
-		add("c.expires_at <= ?", *f.Expires.To)
+		add(expiry+" <= ?", *f.Expires.To)
 	}
 	switch f.Status {
 	case "", ledger.StatusInactive:
 	case ledger.StatusExpired:
-		add("c.expires_at <= ?", int64(f.Now))
+		add(expiry+" <= ?", int64(f.Now))
 	default:
-		add("(c.expires_at IS NULL OR c.expires_at > ?)", int64(f.Now))
+		add("("+expiry+" IS NULL OR "+expiry+" > ?)", int64(f.Now))
 	}
 	if len(f.Currencies) > 0 {
 		add("c.currency IN (?)", bun.List(f.Currencies))

@@ -3,6 +3,7 @@ package repotest_test
 import (
 	"fmt"
 	"reflect"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -175,7 +176,7 @@ type shape struct {
 	Columns map[string][]string // table → "name, type, null or not", in their order
 	Keys    map[string]string   // table → columns of the primary key
 	Uniques map[string]string   // index → table, columns and condition
-	Indexes map[string]string   // index → table and columns, of the others
+	Indexes map[string]string   // index → table, columns, an expression among them, and condition, of the others
 }
 
 func TestSchemasAreTheSame(t *testing.T) {
@@ -245,7 +246,7 @@ func sqliteShape(t *testing.T, d repotest.Database) shape {
 		for _, i := range raw.Rows(t, `SELECT l.name, l."unique", coalesce(m.sql, '') FROM pragma_index_list(?) AS l
 			JOIN sqlite_master AS m ON m.name = l.name WHERE l.origin <> 'pk'`, table) {
 			var columns []string
-			for _, c := range raw.Rows(t, "SELECT name FROM pragma_index_info(?) ORDER BY seqno", i[0]) {
+			for _, c := range raw.Rows(t, "SELECT coalesce(name, 'expression') FROM pragma_index_info(?) ORDER BY seqno", i[0]) {
 				columns = append(columns, c[0])
 			}
 			s.addIndex(i[0], table, strings.Join(columns, ","), i[1] == "1", i[2])
@@ -268,8 +269,8 @@ func postgresShape(t *testing.T, d repotest.Database) shape {
 			s.Columns[table] = append(s.Columns[table], fmt.Sprintf("%s %s not null: %t", c[0], kind, c[2] == "NO"))
 		}
 		for _, i := range raw.Rows(t, `SELECT c.relname, i.indisunique, i.indisprimary, pg_get_indexdef(i.indexrelid),
-			(SELECT string_agg(a.attname, ',' ORDER BY k.n) FROM unnest(i.indkey) WITH ORDINALITY AS k(attnum, n)
-				JOIN pg_attribute AS a ON a.attrelid = i.indrelid AND a.attnum = k.attnum)
+			(SELECT string_agg(coalesce(a.attname, 'expression'), ',' ORDER BY k.n) FROM unnest(i.indkey) WITH ORDINALITY AS k(attnum, n)
+				LEFT JOIN pg_attribute AS a ON a.attrelid = i.indrelid AND a.attnum = k.attnum)
 			FROM pg_index AS i JOIN pg_class AS c ON c.oid = i.indexrelid WHERE i.indrelid = CAST(? AS text)::regclass`, table) {
 			if i[2] == "true" {
 				s.Keys[table] = i[4] + ","
@@ -286,7 +287,8 @@ func (s *shape) addIndex(name, table, columns string, unique bool, definition st
 		return
 	}
 	_, condition, _ := strings.Cut(definition, " WHERE ")
-	what := strings.TrimSpace(fmt.Sprintf("%s (%s,) %s", table, columns, strings.Trim(condition, "()")))
+	expression := regexp.MustCompile(`\w+ [+*/-] \w+`).FindString(definition)
+	what := strings.TrimSpace(fmt.Sprintf("%s (%s,) %s %s", table, columns, expression, strings.Trim(condition, "()")))
 	if unique {
 		s.Uniques[name] = what
 	} else {
