@@ -1,7 +1,7 @@
 -- What lists of the cards that expire within some days need: in the streams of
 -- cards_usage, which are of whole months, those few may lie behind all the others.
--- It is by an expression, so that only who says the same is served by it: no planner takes
--- it for the many that have expired.
+-- It is by an expression, so that it is of use only to a statement that says the same: no
+-- planner takes it for the many that have expired.
 SET LOCAL statement_timeout = 0;
 --bun:split
 SET LOCAL lock_timeout = 0;

@@ -246,7 +246,7 @@ func (l *listing) rows(within span, want int) ([]cardRow, error) {
 
 // drainExact drains a source that serves the filter exactly. Of its months it may have to
 // read far more cards than expire in a short time; if those are few, they are read instead.
-// A time of creation leaves it little to read in any case.
+// A time of creation bounds what is read of the months, but not of those.
 func (l *listing) drainExact(from source, within span, want int) ([]cardRow, error) {
 	if f := &l.filter; f.shortExpiry() && f.Status == "" && f.Created.open() {
 		few, found, err := l.smallest([]source{l.expiring()}, within, manyTimesFew*l.limits.Few)

@@ -57,6 +57,10 @@ func conditions(now ledger.Micros) []condition {
 	for _, r := range []repository.Range{from(edge), to(edge), between(edge, edge), from(edge + 1), to(edge - 1), from(math.MinInt64)} {
 		all = append(all, moments(r)...)
 	}
+	const month = 30 * 24 * 60 * 60 * 1_000_000 // which is read in another way than a shorter time
+	for _, r := range []repository.Range{between(edge-1, edge), between(edge+1, edge), between(edge-month, edge), between(-1, edge)} {
+		all = append(all, moments(r)[1])
+	}
 	return all
 }
 
